@@ -1,0 +1,84 @@
+"""The `scones-ops` command line: parses, loads the settings, runs one command, prints errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import botocore.exceptions
+
+from scones_ops import __version__
+from scones_ops.errors import SconesError
+from scones_ops.settings import TARGETS, load_settings
+
+# In the order of the work; each is a module of scones_ops.commands.
+COMMANDS = (
+    "doctor",
+    "local",
+    "data",
+    "package",
+    "train",
+    "models",
+    "deploy",
+    "plan",
+    "classify",
+    "classify_batch",
+    "evaluate",
+    "report",
+    "destroy_endpoint",
+    "destroy",
+    "demo",
+    "bench",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser with every command on it."""
+    parser = argparse.ArgumentParser(
+        prog="scones-ops",
+        description="Train, deploy, run and evaluate the picture classifier of Scones Unlimited.",
+        epilog="example: scones-ops --target local doctor",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--target", choices=TARGETS, help="where it runs (default: $TARGET, else local)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"scones_ops.commands.{name}").register(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for an error told in one line, 130 when interrupted."""
+    args = build_parser().parse_args(arguments)
+    if args.target:
+        os.environ["TARGET"] = args.target
+    try:
+        settings = load_settings()
+        settings.apply_environment()
+        return int(args.run(args, settings))
+    except SconesError as error:
+        if args.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except botocore.exceptions.NoCredentialsError:
+        if args.debug:
+            raise
+        print("error: no AWS credentials found: run `aws sso login` or set AWS_PROFILE", file=sys.stderr)
+        return 1
+    except botocore.exceptions.EndpointConnectionError as error:
+        if args.debug:
+            raise
+        print(f"error: {error} Is the local AWS up (`make local-up`), or the network?", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`scones-ops doctor`: is this machine ready?"""

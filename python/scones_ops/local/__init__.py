@@ -1,0 +1,1 @@
+"""The local AWS: moto's server extended so that the services this project uses really execute."""

@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 for an error told in one line, 130 when interrupted."""
+    """Return the exit status of one command: 0, 1 for an error told in one line, 130 when interrupted."""
     args = build_parser().parse_args(arguments)
     if args.target:
         os.environ["TARGET"] = args.target

@@ -19,7 +19,8 @@ def say(message: str) -> None:
 def progress(items: Iterable[T], *, total: int, label: str, unit: str = "it") -> Iterable[T]:
     """Yield `items` behind a progress bar on standard error; in a log, a line now and then."""
     terminal = sys.stderr.isatty()
-    return tqdm(
+    bar: Iterable[T] = tqdm(
         items, total=total, desc=label, unit=unit, file=sys.stderr, leave=terminal,
         mininterval=0.1 if terminal else 10.0, ascii=not terminal, dynamic_ncols=terminal,
     )  # fmt: skip
+    return bar

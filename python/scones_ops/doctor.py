@@ -61,7 +61,7 @@ def _provider() -> Finding:
         return Finding(
             "AWS provider",
             f"no mirror, and registry.terraform.io cannot be reached ({error})",
-            "connect to the network, or set TF_PLUGIN_DIR to a folder that `terraform providers mirror` wrote",
+            "connect to the network, or set TF_PLUGIN_DIR to what `terraform providers mirror` wrote",
         )
 
 

@@ -16,7 +16,9 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run: TypeAlias = Callable[[argparse.Namespace, Settings], int]
 
 
-def add_command(subparsers: Subparsers, name: str, summary: str, example: str, run: Run) -> argparse.ArgumentParser:
+def add_command(
+    subparsers: Subparsers, name: str, summary: str, example: str, run: Run
+) -> argparse.ArgumentParser:
     """Add the command `name` to `subparsers` and return its parser, for its options."""
     parser = subparsers.add_parser(
         name,

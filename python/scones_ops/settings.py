@@ -53,6 +53,7 @@ class Settings:
     endpoint_instance_count: int
     # The Python side's own.
     workspace: str = ""  # Terraform workspace and folder under build/; "" = the target's name
+    build_root: Path = Path()  # where everything is built; default: build/ in the clone
     local_port: int = 4566
     archive: str = ""  # path or URL; "" = the official archive
     algorithm: str = "transfer"
@@ -70,13 +71,18 @@ class Settings:
 
     @property
     def build_dir(self) -> Path:
-        """Everything this target writes outside Terraform's own state: `build/<workspace>`."""
-        return self.root / "build" / self.workspace
+        """What this target writes outside Terraform's own state: `build/<workspace>`."""
+        return self.build_root / self.workspace
 
     @property
     def dataset_dir(self) -> Path:
         """The prepared pictures, the same for every target."""
-        return self.root / "build" / "dataset"
+        return self.build_root / "dataset"
+
+    @property
+    def downloads_dir(self) -> Path:
+        """Archives as they came, kept between runs."""
+        return self.build_root / "downloads"
 
     @property
     def terraform_dir(self) -> Path:
@@ -85,7 +91,7 @@ class Settings:
     @property
     def lambda_package_dir(self) -> Path:
         """Where the Lambda zips are built and Terraform reads them."""
-        return self.root / "build" / "lambda"
+        return self.build_root / "lambda"
 
     @property
     def handoff_file(self) -> Path:
@@ -159,6 +165,7 @@ def load_settings(env: Mapping[str, str] | None = None, root: Path | None = None
     values["routes"] = {name: Route(**route) for name, route in values["routes"].items()}
     values.setdefault("target", "local")
     values.setdefault("workspace", values["target"])
+    values["build_root"] = Path(values.get("build_root", root / "build")).resolve()
     known = {item.name for item in fields(Settings)}
     settings = Settings(
         root=root, overrides=tuple(overrides), **{k: v for k, v in values.items() if k in known}
@@ -170,7 +177,7 @@ def load_settings(env: Mapping[str, str] | None = None, root: Path | None = None
 def _variable(name: str) -> str:
     """The environment variable of a setting; a few have a name of their own."""
     own = {"workspace": "SCONES_WORKSPACE", "local_port": "SCONES_LOCAL_PORT", "region": "AWS_REGION",
-           "prefix": "SCONES_PREFIX", "in_flight": "IN_FLIGHT"}  # fmt: skip
+           "prefix": "SCONES_PREFIX", "build_root": "SCONES_BUILD"}  # fmt: skip
     return own.get(name, name.upper())
 
 

@@ -61,3 +61,7 @@ class WorkflowFailed(SconesError):
 
 class LocalAwsUnavailable(SconesError):
     """The local AWS is not running, did not start or its port is taken."""
+
+
+class EvaluationMissing(SconesError):
+    """There is no evaluation to report on, or its files are damaged."""

@@ -1,0 +1,329 @@
+"""Lambda: functions that moto only remembers are really run, and what AWS refuses is refused.
+
+Moto's stand-in answers any invocation with its own input; AWS runs the code under the function's role.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.session import get_session
+from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
+from moto.awslambda.models import LambdaBackend, LambdaFunction
+from moto.awslambda.responses import LambdaResponse
+from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
+from moto.core.base_backend import BackendDict
+
+from scones_ops.local import roles
+from scones_ops.local.context import CONTEXT
+from scones_ops.local.lambda_files import check_zip
+from scones_ops.local.lambda_logs import tail, write_events
+from scones_ops.local.lambda_pool import Pools, Throttled
+from scones_ops.local.lambda_runtime import FunctionSpec, Outcome
+from scones_ops.local.web import COUNTERS
+
+log = logging.getLogger("scones.local.lambda")
+
+MAX_REQUEST_BYTES = 6_291_456
+MAX_EVENT_BYTES = 1_048_576
+ENVIRONMENT_BYTES = 4096
+# AWS retries a failed asynchronous invocation after one and then two more minutes.
+RETRY_SECONDS = (60.0, 120.0)
+
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+RESERVED_VARIABLES = frozenset(
+    [
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    ]
+)
+
+_pools: Pools
+
+
+class TooManyRequests(LambdaClientError):  # type: ignore[misc]
+    """Reserved concurrency is used up."""
+
+    code = 429
+
+    def __init__(self) -> None:
+        super().__init__("TooManyRequestsException", "Rate Exceeded.")
+
+
+class RequestTooLarge(LambdaClientError):  # type: ignore[misc]
+    """The event is over the limit of its invocation type."""
+
+    code = 413
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            "RequestEntityTooLargeException",
+            f"Request must be smaller than {limit} bytes for the InvokeFunction operation",
+        )
+
+
+class InvalidRequestContent(LambdaClientError):  # type: ignore[misc]
+    """The event is not JSON."""
+
+    code = 400
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            "InvalidRequestContentException", f"Could not parse request body into json: {reason}"
+        )
+
+
+def install(home: Path) -> None:
+    """Make every function of the local AWS run for real."""
+    global _pools
+    _pools = Pools(home / "lambda")
+    COUNTERS["functions"] = _count_functions
+    COUNTERS["lambda workers"] = _pools.count
+    LambdaResponse.invoke = _invoke_response
+    create, configure, recode = (
+        LambdaBackend.create_function,
+        LambdaBackend.update_function_configuration,
+        LambdaBackend.update_function_code,
+    )
+    delete = LambdaBackend.delete_function
+
+    def create_function(self: LambdaBackend, spec: dict[str, Any]) -> LambdaFunction:
+        _check_create(self, spec)
+        function = create(self, spec)
+        try:
+            _check_code(function)
+        except InvalidParameterValueException:
+            delete(self, function.function_name)
+            raise
+        return function
+
+    def update_function_configuration(
+        self: LambdaBackend, function_name: str, qualifier: str | None, body: dict[str, Any]
+    ) -> Any:
+        self.get_function(function_name)
+        _check_configuration(self.account_id, body)
+        return configure(self, function_name, qualifier, body=body)
+
+    def update_function_code(
+        self: LambdaBackend, function_name: str, qualifier: str | None, body: dict[str, Any]
+    ) -> Any:
+        function = self.get_function(function_name)
+        before = (function.code_bytes, function.code_size, function.code_sha_256)
+        answer = recode(self, function_name, qualifier, body)
+        try:
+            _check_code(function)
+        except InvalidParameterValueException:
+            function.code_bytes, function.code_size, function.code_sha_256 = before
+            raise
+        return answer
+
+    def delete_function(self: LambdaBackend, function_name: str, qualifier: str | None = None) -> None:
+        function = self.get_function(function_name, qualifier)
+        delete(self, function_name, qualifier)
+        _pools.forget(function.function_arn)
+
+    for method in (create_function, update_function_configuration, update_function_code, delete_function):
+        setattr(LambdaBackend, method.__name__, method)
+
+
+def close() -> None:
+    """End all workers."""
+    _pools.close()
+
+
+def run_function(
+    account: str, region: str, name_or_arn: str, payload: bytes, *, qualifier: str | None = None,
+    client_context: str | None = None,
+) -> Outcome:  # fmt: skip
+    """Run the function on the JSON text `payload` and return its outcome; its logs are in CloudWatch Logs then.
+
+    Raises the errors of the Invoke API (UnknownFunctionException, TooManyRequests, …).
+    """
+    backend = lambda_simple_backends[account][region]
+    function = backend.get_function(name_or_arn, qualifier)
+    reserved = function.reserved_concurrency
+    spec = _spec(function)
+    try:
+        outcome = _pools.pool(spec).invoke(
+            payload, int(reserved) if reserved is not None else None, client_context
+        )
+    except Throttled:
+        raise TooManyRequests from None
+    write_events(account, region, spec.log_group, outcome.log_stream, outcome.events)
+    return outcome
+
+
+def _invoke_response(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
+    """Answer the Invoke API: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html"""
+    name = unquote(self.path.rsplit("/", 2)[-2])
+    qualifier = self._get_param("Qualifier") or self._get_param("qualifier")
+    function = self.backend.get_function(name, qualifier)
+    kind = self.headers.get("X-Amz-Invocation-Type", "RequestResponse")
+    payload = _event_text(self.body, MAX_EVENT_BYTES if kind == "Event" else MAX_REQUEST_BYTES)
+    account, region = self.current_account, self.region
+    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": str(function.version)}
+    if kind == "DryRun":
+        return 204, headers, b""
+    if kind == "Event":
+        _later(0.0, _run_asynchronously, account, region, function.function_arn, payload, 0)
+        return 202, headers, b""
+    outcome = run_function(
+        account, region, name, payload, qualifier=qualifier,
+        client_context=self.headers.get("X-Amz-Client-Context"),
+    )  # fmt: skip
+    if outcome.function_error:
+        headers["X-Amz-Function-Error"] = outcome.function_error
+    if self.headers.get("X-Amz-Log-Type") == "Tail":
+        headers["X-Amz-Log-Result"] = tail(outcome.events)
+    return 200, headers, outcome.payload
+
+
+def _event_text(body: str | bytes | None, limit: int) -> bytes:
+    """Return the event as JSON bytes, checked as AWS does; no body is an empty event."""
+    text = body.encode() if isinstance(body, str) else body or b""
+    if len(text) > limit:
+        raise RequestTooLarge(limit)
+    if not text:
+        return b"{}"
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise InvalidRequestContent(str(error)) from None
+    return text
+
+
+def _run_asynchronously(account: str, region: str, arn: str, payload: bytes, attempt: int) -> None:
+    try:
+        failed = run_function(account, region, arn, payload).function_error
+    except TooManyRequests:
+        failed = "Throttled"
+    except LambdaClientError as error:
+        log.warning("asynchronous invocation of %s dropped: %s", arn, error)
+        return
+    if not failed:
+        return
+    if attempt < len(RETRY_SECONDS):
+        _later(RETRY_SECONDS[attempt], _run_asynchronously, account, region, arn, payload, attempt + 1)
+    else:
+        log.warning("asynchronous invocation of %s failed %d times and is given up", arn, attempt + 1)
+
+
+def _later(seconds: float, action: Any, *arguments: Any) -> None:
+    timer = threading.Timer(seconds, action, arguments)
+    timer.daemon = True
+    timer.start()
+
+
+def _spec(function: LambdaFunction) -> FunctionSpec:
+    return FunctionSpec(
+        account=function.account_id,
+        region=function.region,
+        name=function.function_name,
+        version=str(function.version) if str(function.version) != "1" else "$LATEST",
+        arn=function.function_arn,
+        handler=function.handler or "",
+        runtime=function.run_time or "",
+        role=function.role,
+        timeout=int(function.timeout),
+        memory_mb=int(function.memory_size),
+        log_group=function.logs_group_name,
+        code_sha256=function.code_sha_256,
+        environment=tuple(sorted(function.environment_vars.items())),
+        code=function.code_bytes,
+    )
+
+
+def _check_create(backend: LambdaBackend, spec: dict[str, Any]) -> None:
+    """Raise what AWS raises for a function that could never run, and for the kinds that cannot run here."""
+    if spec.get("PackageType", "Zip") != "Zip":
+        raise InvalidParameterValueException(
+            "The local AWS runs functions from zip files only, not from images."
+        )
+    for name in ("Handler", "Runtime"):
+        if not spec.get(name):
+            raise InvalidParameterValueException(
+                f"{name} is a mandatory parameter for functions created with deployment packages."
+            )
+    _check_configuration(backend.account_id, spec)
+
+
+def _check_configuration(account: str, spec: dict[str, Any]) -> None:
+    runtime = spec.get("Runtime")
+    if runtime is not None and runtime not in _known_runtimes():
+        raise InvalidParameterValueException(
+            f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: "
+            f"[{', '.join(_known_runtimes())}] or be a valid ARN"
+        )
+    if runtime is not None and not runtime.startswith("python3"):
+        raise InvalidParameterValueException(f"The local AWS runs Python functions only, not {runtime}.")
+    if spec.get("Layers"):
+        raise InvalidParameterValueException("The local AWS runs functions without layers only.")
+    for name, low, high in (("Timeout", 1, 900), ("MemorySize", 128, 10240)):
+        value = spec.get(name)
+        if value is not None and not low <= int(value) <= high:
+            bound = (
+                f"less than or equal to {high}" if int(value) > high else f"greater than or equal to {low}"
+            )
+            raise InvalidParameterValueException(
+                f"Value '{value}' at '{name[0].lower() + name[1:]}' failed to satisfy constraint: "
+                f"Member must have value {bound}"
+            )
+    variables = spec.get("Environment", {}).get("Variables", {})
+    reserved = sorted(RESERVED_VARIABLES.intersection(variables))
+    if reserved:
+        raise InvalidParameterValueException(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if sum(len(name.encode()) + len(value.encode()) for name, value in variables.items()) > ENVIRONMENT_BYTES:
+        raise InvalidParameterValueException(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided exceeded the 4KB limit."
+        )
+    if spec.get("Role") and not roles.can_be_assumed_by(account, spec["Role"], "lambda.amazonaws.com"):
+        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
+
+
+def _check_code(function: LambdaFunction) -> None:
+    refusal = check_zip(function.code_bytes)
+    if refusal:
+        raise InvalidParameterValueException(refusal)
+
+
+def _known_runtimes() -> list[str]:
+    """Return the runtimes of AWS's own API model, newest API first come last."""
+    global _runtimes
+    if not _runtimes:
+        model = get_session().get_service_model("lambda")
+        _runtimes = list(model.shape_for("Runtime").enum)
+    return _runtimes
+
+
+_runtimes: list[str] = []
+
+
+def _count_functions() -> int:
+    backends: BackendDict[LambdaSimpleBackend] = lambda_simple_backends
+    return len(list(backends[CONTEXT.account][CONTEXT.region].list_functions()))

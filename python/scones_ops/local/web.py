@@ -1,0 +1,96 @@
+"""The web server in front of moto: health, one log line for each failed request, then moto's own dispatch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.core.config import default_user_config
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from scones_ops.local.context import CONTEXT
+
+log = logging.getLogger("scones.local.requests")
+
+HEALTH_PATH = "/_scones/health"
+
+# What runs, by name: each extension adds a function that counts its own things.
+COUNTERS: dict[str, Callable[[], int]] = {}
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+
+class Application:
+    """The WSGI application of the local AWS."""
+
+    def __init__(self) -> None:
+        default_user_config["lambda"] = {"use_docker": False}
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._since = time.time()
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == HEALTH_PATH:
+            return self._health(start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if status[0] in "45" and environ["REQUEST_METHOD"] != "HEAD":
+                log.info("%s %s -> %s", _operation(environ), path, status)
+            return start_response(status, headers, *rest)
+
+        result: Iterable[bytes] = self._moto(environ, start)
+        return result
+
+    def _health(self, start_response: StartResponse) -> list[bytes]:
+        body = json.dumps(
+            {
+                "service": "scones-local-aws",
+                "pid": os.getpid(),
+                "port": CONTEXT.port,
+                "home": str(CONTEXT.home),
+                "since": self._since,
+                "running": {name: count() for name, count in COUNTERS.items()},
+            }
+        ).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def _operation(environ: Environ) -> str:
+    """Return what the request asked for, as far as its head tells: the JSON target or the HTTP method."""
+    return str(environ.get("HTTP_X_AMZ_TARGET") or environ["REQUEST_METHOD"])
+
+
+class _Handler(MotoRequestHandler):  # type: ignore[misc]
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing: the application logs what failed, and successes would drown it."""
+
+
+def make_web_server(port: int) -> BaseWSGIServer:
+    """Return a server bound to 127.0.0.1:`port`, not yet serving. Raises OSError if the port is taken."""
+    # Bound here, since make_server prints and exits when it cannot.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(512)
+    except OSError:
+        listener.close()
+        raise
+    server = make_server(
+        "127.0.0.1", port, Application(), threaded=True, request_handler=_Handler, fd=listener.fileno()
+    )
+    listener.close()  # the server works on a duplicate
+    return server

@@ -1,0 +1,1 @@
+"""What the functions have in common. Copied into each function's zip."""

@@ -1,7 +1,7 @@
 """Clients and log streams that act as a role, as SageMaker does with the role it is given.
 
-Whatever the role may not do on AWS (read the channel, write the artifact, write the log) fails here too, since
-every call goes through the front door of this server with a session of that role.
+Whatever the role may not do on AWS (read the channel, write the artifact, write the log) fails here too,
+since every call goes through the front door of this server with a session of that role.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -74,12 +73,6 @@ def container_environment(role_arn: str, session_name: str, home: Path) -> dict[
         "no_proxy": "127.0.0.1,localhost",
         **role_environment(role_arn, session_name),
     }
-
-
-def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key of `s3://bucket/key`; the key may be empty."""
-    parts = urlsplit(uri)
-    return parts.netloc, parts.path.lstrip("/")
 
 
 class RoleLog:

@@ -23,6 +23,10 @@ class ArchiveInvalid(SconesError):
     """The data archive is truncated, of the wrong kind, altered or hostile."""
 
 
+class DiskFull(SconesError):
+    """The disk has too little free space for the next step."""
+
+
 class DatasetInvalid(SconesError):
     """The prepared data set on disk or in S3 is missing or inconsistent."""
 

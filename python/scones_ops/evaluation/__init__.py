@@ -2,7 +2,7 @@
 
 from scones_ops.evaluation.run import evaluate
 from scones_ops.evaluation.store import Evaluation, Record, evaluation_dir, read_evaluation
-from scones_ops.evaluation.summary import require_complete, summary
+from scones_ops.evaluation.text import require_complete, summary
 
 __all__ = [
     "Evaluation",

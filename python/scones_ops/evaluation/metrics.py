@@ -1,7 +1,7 @@
 """The measures of an evaluation: arrays in, numbers out. No files, no network.
 
-Throughout: `labels` and `predictions` are `(n,)` class indices, `confidences` the `(n,)` score of the predicted
-class in [0, 1], `correct` and `accepted` `(n,)` booleans.
+Throughout: `labels` and `predictions` are `(n,)` class indices, `confidences` the `(n,)` score of the
+predicted class in [0, 1], `correct` and `accepted` `(n,)` booleans.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class RiskPoint:
-    """What happens at one threshold: the share decided (coverage) and the share of errors among those (risk)."""
+    """At one threshold: the share decided (coverage) and the share of errors among those (risk)."""
 
     threshold: float
     coverage: float
@@ -73,9 +73,10 @@ class Latency:
 def wilson(count: int, of: int, confidence: float = 0.95) -> Share:
     """Return `count / of` with the Wilson score interval.
 
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): the shares
-    p that a two-sided normal test of `count` successes in `of` trials does not reject,
-    (p^ + z²/2n ± z √(p^(1-p^)/n + z²/4n²)) / (1 + z²/n). With no trials every share remains possible: [0, 1].
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927):
+    the shares that a two-sided normal test of `count` successes in `of` trials does not reject,
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n) with p = count / of.
+    With no trials every share remains possible: [0, 1].
     Raises ValueError unless 0 <= count <= of.
     """
     if not 0 <= count <= of:
@@ -136,11 +137,11 @@ def calibration(confidences: Floats, correct: Bools, bins: int = CALIBRATION_BIN
 
 
 def risk_coverage(confidences: Floats, correct: Bools) -> tuple[RiskPoint, ...]:
-    """Return the risk–coverage curve: a point for each distinct confidence used as threshold, highest first.
+    """Return the risk-coverage curve: a point for each distinct confidence used as threshold, highest first.
 
-    Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017: coverage is the share
-    of pictures with confidence >= threshold, (empirical) risk the share of errors among those. `low` and `high` are
-    the 95 % Wilson bounds of the risk at that point.
+    Y. Geifman, R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017: coverage is
+    the share of pictures with confidence >= threshold, (empirical) risk the share of errors among those.
+    `low` and `high` are the 95 % Wilson bounds of the risk at that point.
     """
     thresholds, counts = np.unique(confidences, return_counts=True)
     order = np.argsort(-confidences, kind="stable")
@@ -158,8 +159,8 @@ def risk_coverage(confidences: Floats, correct: Bools) -> tuple[RiskPoint, ...]:
 def latency(durations_ms: Floats) -> Latency | None:
     """Return the median, 90th and 99th percentile in milliseconds; None where there are no durations.
 
-    Linear interpolation between order statistics: type 7 of R. Hyndman, Y. Fan, "Sample quantiles in statistical
-    packages", The American Statistician 50 (1996).
+    Linear interpolation between order statistics: type 7 of R. Hyndman, Y. Fan, "Sample quantiles in
+    statistical packages", The American Statistician 50 (1996).
     """
     if len(durations_ms) == 0:
         return None

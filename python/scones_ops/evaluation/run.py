@@ -5,12 +5,11 @@ Nothing is uploaded: training has staged the pictures at `datasets/<id>/test/` a
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,20 +18,23 @@ from scones_ops.data import Dataset
 from scones_ops.errors import DatasetInvalid, InfrastructureFailed, WorkflowFailed
 from scones_ops.evaluation import metrics
 from scones_ops.evaluation.store import OUTCOMES, Evaluation, Record, evaluation_dir, write_evaluation
-from scones_ops.infra import Outputs
 from scones_ops.settings import Settings
 from scones_ops.workflow import Execution
 
-LOW_CONFIDENCE = "ThresholdConfidenceNotMet"
-REJECTIONS = ("EventInvalid", "ImageInvalid", "ImageNotFound")
+if TYPE_CHECKING:
+    from scones_ops.infra import Outputs
+
+# An execution's outcome in the words of the evaluation; every other one is broken.
+STATUS_OF = {"classified": "decided", "review": "low_confidence", "rejected": "rejected"}
 
 
 def evaluate(settings: Settings, outputs: Outputs, dataset: Dataset) -> Evaluation:
-    """Return the evaluation of the deployed workflow on `dataset`'s test split, written to build/<ws>/evaluation.
+    """Return the evaluation of the deployed workflow on `dataset`'s test split, and write it down.
 
     Pictures go in shuffled (by `settings.seed`), so that a slow start falls on no class in particular.
-    Raises DatasetInvalid without test pictures, InfrastructureFailed without an endpoint, and WorkflowFailed where
-    no picture got a prediction or the answers are not of one model; then nothing is written.
+    Raises DatasetInvalid without test pictures, InfrastructureFailed without an endpoint, and
+    WorkflowFailed where no picture got a prediction or the answers are not of one model; then nothing is
+    written.
     """
     if outputs.endpoint_config_name is None:
         raise InfrastructureFailed("no endpoint is deployed: run `make deploy`, then `make evaluate`")
@@ -60,11 +62,10 @@ def evaluate(settings: Settings, outputs: Outputs, dataset: Dataset) -> Evaluati
 
 
 def true_labels(dataset: Dataset) -> dict[str, str]:
-    """Return the class name of each test picture by its S3 key; raises DatasetInvalid where there are none."""
+    """Return the class name of each test picture by its S3 key; raises DatasetInvalid without any."""
     found = {
         f"datasets/{dataset.dataset_id}/{picture.path}": dataset.classes[picture.label]
-        for picture in dataset.pictures
-        if picture.split == "test"
+        for picture in dataset.split("test")
     }
     if not found:
         raise DatasetInvalid(
@@ -77,52 +78,41 @@ def record_of(execution: Execution, true_label: str, classes: Sequence[str]) -> 
     """Return what became of one picture.
 
     A prediction is the class with the highest score, whether or not it reached the threshold.
-    Raises WorkflowFailed where the endpoint answers for other classes than the data set has.
+    Raises WorkflowFailed where the workflow answers for other classes than the data set has.
     """
-    error = execution.error.rsplit(".", 1)[-1] if execution.error else None
-    if execution.status == "SUCCEEDED":
-        status = "decided"
-    elif error == LOW_CONFIDENCE:
-        status = "low_confidence"
-    elif error in REJECTIONS:
-        status = "rejected"
-    else:
-        status = "broken"
-    scores = None
-    if status in ("decided", "low_confidence"):
-        scores = execution.inferences or decision_of(execution).get("inferences")
-        if not scores:
-            status, error = "broken", error or "NoInferences"
-        elif len(scores) != len(classes):
-            raise WorkflowFailed(
-                f"the endpoint answers with {len(scores)} scores, the data set has {len(classes)} classes: "
-                "train and deploy a model of this data set with `make train deploy`"
-            )
-    best = int(np.argmax(scores)) if scores else None
-    started, stopped = _utc(execution.started_at), _utc(execution.stopped_at)
+    status = STATUS_OF.get(execution.outcome, "broken")
+    scores = execution.inferences if status in ("decided", "low_confidence") else None
+    error = execution.error
+    if status in ("decided", "low_confidence") and not scores:
+        status, error = "broken", error or "NoInferences"
+    if status == "broken" and not error:
+        error = execution.outcome if execution.status == "SUCCEEDED" else execution.status
+    label, confidence = _prediction(execution, scores, classes) if scores else (None, None)
     return Record(
         key=execution.key,
         true_label=true_label,
         status=status,
-        error=None if status == "decided" else error or execution.status,
-        label=None if best is None else classes[best],
-        confidence=None if best is None or scores is None else float(scores[best]),
-        inferences=tuple(float(score) for score in scores) if scores else None,
-        started_at=_text(started),
-        stopped_at=_text(stopped),
-        duration_ms=(stopped - started).total_seconds() * 1000 if started and stopped else None,
+        error=error,
+        label=label,
+        confidence=confidence,
+        inferences=scores or None,
+        started_at=_text(execution.started_at),
+        stopped_at=_text(execution.stopped_at),
+        duration_ms=execution.seconds * 1000,
     )
 
 
-def decision_of(execution: Execution) -> Mapping[str, Any]:
-    """Return the workflow's record of an execution: its output, or the JSON text in its Cause; {} without one."""
-    if execution.output:
-        return execution.output
-    try:
-        record = json.loads(execution.cause or "")
-    except ValueError:  # a plain text cause, of an error that AWS itself raised
-        return {}
-    return record if isinstance(record, dict) else {}
+def _prediction(execution: Execution, scores: Sequence[float], classes: Sequence[str]) -> tuple[str, float]:
+    """Return the predicted class and its score, checked against the class that the workflow names."""
+    best = max(scores)
+    if len(scores) == len(classes):
+        label = execution.label or classes[scores.index(best)]
+        if dict(zip(classes, scores, strict=True)).get(label) == best:
+            return label, best
+    raise WorkflowFailed(
+        f"the workflow answers for other classes than the data set's ({', '.join(classes)}; picture "
+        f"{execution.key}): train and deploy a model of this data set with `make train deploy`"
+    )
 
 
 def summarise(
@@ -134,7 +124,7 @@ def summarise(
     threshold: float,
     in_flight: int,
 ) -> Evaluation:
-    """Return the numbers over `records`; `pictures` were sent. Raises WorkflowFailed without one prediction."""
+    """Return the numbers over `records`, of `pictures` sent; raises WorkflowFailed without a prediction."""
     predicted = [record for record in records if record.predicted]
     if not predicted:
         raise WorkflowFailed(
@@ -152,7 +142,7 @@ def summarise(
     return Evaluation(
         generated=dataset.generated,
         dataset_id=dataset.dataset_id,
-        source=str(dataset.source["name"]),
+        source=dataset.source.name,
         classes=classes,
         threshold=threshold,
         model=model,
@@ -176,14 +166,14 @@ def summarise(
 
 
 def errors_text(records: Iterable[Record]) -> str:
-    """Return how often each error came, the commonest first, as `EndpointUnavailable: 3, States.Timeout: 1`."""
+    """Return how often each error came, the commonest first, as `ImageInvalid: 3, States.Timeout: 1`."""
     counts = Counter(record.error for record in records if record.error)
     return ", ".join(f"{name}: {count}" for name, count in counts.most_common()) or "no execution ended"
 
 
 def _the_one(name: str, executions: Iterable[Execution], otherwise: Any) -> Any:
     """Return the value of `name` that all decisions agree on; raises WorkflowFailed where they differ."""
-    found = {record[name] for record in map(decision_of, executions) if record.get(name) is not None}
+    found = {item.record[name] for item in executions if item.record.get(name) is not None}
     if len(found) > 1:
         raise WorkflowFailed(
             f"the {name} changed during the evaluation ({', '.join(map(str, sorted(found)))}): "
@@ -192,11 +182,5 @@ def _the_one(name: str, executions: Iterable[Execution], otherwise: Any) -> Any:
     return found.pop() if found else otherwise
 
 
-def _utc(moment: datetime | str | None) -> datetime | None:
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    return moment.astimezone(UTC) if moment else None
-
-
-def _text(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

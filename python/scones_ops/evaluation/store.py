@@ -53,8 +53,8 @@ class Record:
 class Evaluation:
     """The numbers of one pass of the test pictures through the deployed state machine.
 
-    Shares count the pictures with a prediction; `accounted` of `pictures` executions came to an end, and `counts`
-    says how many to each of OUTCOMES.
+    Shares count the pictures with a prediction; `accounted` of `pictures` executions came to an end, and
+    `counts` says how many to each of OUTCOMES.
     """
 
     generated: bool
@@ -85,14 +85,14 @@ def evaluation_dir(settings: Settings) -> Path:
 def write_evaluation(folder: Path, evaluation: Evaluation, records: Sequence[Record]) -> Path:
     """Write both files into `folder` and return the path of evaluation.json.
 
-    Each lands under its own name only when it is whole. evaluation.json comes last and carries the digest of the
-    records, so that a pair torn by an interruption is noticed.
+    Each lands under its own name only when it is whole. evaluation.json comes last and carries the digest
+    of the records, so that a pair torn by an interruption is noticed.
     """
     lines = "".join(json.dumps(asdict(record)) + "\n" for record in records).encode()
     values = asdict(evaluation) | {"records_sha256": hashlib.sha256(lines).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / RECORDS_FILE, lines)
-    _replace(folder / EVALUATION_FILE, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
+    write_whole(folder / RECORDS_FILE, lines)
+    write_whole(folder / EVALUATION_FILE, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
     return folder / EVALUATION_FILE
 
 
@@ -124,7 +124,7 @@ def read_evaluation(folder: Path) -> tuple[Evaluation, tuple[Record, ...]]:
     return evaluation, records
 
 
-def _replace(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Put `content` at `path` whole, or leave what was there."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -17,7 +17,7 @@ NAMES = {
 
 
 def summary(evaluation: Evaluation) -> str:
-    """Return the evaluation as a few aligned lines, confusion matrix included; says when data are generated."""
+    """Return the evaluation as a few aligned lines; says on each where the data are generated."""
     data = f"data set {evaluation.dataset_id} ({evaluation.source})"
     mark = ", generated data" if evaluation.generated else ""
     accounted = (
@@ -50,8 +50,8 @@ def require_complete(evaluation: Evaluation) -> None:
     missing = evaluation.pictures - evaluation.accounted
     if broken or missing:
         raise WorkflowFailed(
-            f"of {evaluation.pictures} pictures {broken} broke and {missing} never came to an end: see the failed "
-            "executions of the state machine, then run `make evaluate` again"
+            f"of {evaluation.pictures} pictures {broken} broke and {missing} never came to an end: "
+            "see the failed executions of the state machine, then run `make evaluate` again"
         )
 
 

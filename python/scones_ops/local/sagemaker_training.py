@@ -13,6 +13,7 @@ from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
 from scones_ops.local import sagemaker_rules as rules
+from scones_ops.local import web
 from scones_ops.local.sagemaker_training_job import (
     DEFAULT_MAX_RUNTIME,
     RUNNING,
@@ -28,6 +29,7 @@ def install(home: Path) -> None:
     SageMakerResponse.create_training_job = _create_training_job
     SageMakerResponse.stop_training_job = _stop_training_job
     SageMakerModelBackend.describe_training_job = _describe_training_job
+    web.COUNTERS["training jobs"] = running
 
 
 def close() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
 from scones_ops.settings import LOCAL_ACCOUNT, LOCAL_CREDENTIALS
 
 BUCKET = "sagemaker-tests"
@@ -117,8 +118,11 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_scones/health", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def _create_bucket_and_role(local: LocalAws) -> None:
@@ -174,7 +178,7 @@ def alive(pid: int) -> bool:
 def children_of(pid: int) -> list[int]:
     """The process ids of all descendants."""
     found: list[int] = []
-    for entry in os.listdir("/proc"):
+    for entry in (path.name for path in Path("/proc").iterdir()):
         if entry.isdigit():
             try:
                 parent = int(Path(f"/proc/{entry}/stat").read_text().rsplit(")", 1)[1].split()[1])

@@ -35,6 +35,7 @@ class Batch:
     labels: tuple[int, ...]
     rows: NDArray[np.uint8]
     total: int  # pictures in the archive's batch, kept or not
+    highest: int  # the largest label among all of them
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _read(file: Path, wanted: Collection[int]) -> _Pass:
                 f"{file} has no {FOLDER}/{name} ({what}): ARCHIVE must be CIFAR-100's python version"
             )
     for batch in found.batches.values():
-        if batch.labels and max(batch.labels) >= len(found.names):
+        if batch.highest >= len(found.names):
             raise ArchiveInvalid(f"{file} has labels that its meta does not name: get the archive again")
     return found
 
@@ -136,6 +137,7 @@ def _read_batch(member: Member, origin: str, wanted: Collection[int]) -> Batch:
         labels=tuple(labels[at] for at in chosen),
         rows=held.rows if held.chosen else held.rows[chosen],
         total=total,
+        highest=max(labels, default=0),
     )
 
 

@@ -16,8 +16,10 @@ from scones_ops.console import progress
 from scones_ops.errors import ArchiveInvalid, ArchiveUnreachable
 
 CHUNK = 1 << 20  # compressed bytes at a time
+LARGEST_OUTPUT = 1 << 20  # decompressed bytes at a time, however well they were packed
 AHEAD = 4  # decompressed chunks that may wait for the reader
 BLOCK = 512  # tar's unit: https://www.gnu.org/software/tar/manual/html_node/Standard.html
+MAGIC = b"\x1f\x8b"
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -95,31 +97,32 @@ class Gunzip:
 
     def _decompressed(self) -> Iterator[bytes]:
         size = self._file.stat().st_size
-        inflate = zlib.decompressobj(GZIP)
-        started = False
+        inflate, first = zlib.decompressobj(GZIP), True
         with self._file.open("rb") as file:
             pieces = iter(lambda: file.read(CHUNK), b"")
             for piece in progress(pieces, total=-(-size // CHUNK), label="reading archive", unit="MiB"):
+                if first and not piece.startswith(MAGIC):
+                    raise self._invalid("no gzip file")
                 self._digest.update(piece)
-                rest = piece
-                while rest:
+                rest, more, first = piece, True, False
+                while rest or more:
                     if inflate.eof:  # a gzip file may have several parts
                         if not rest.strip(b"\0"):  # or padding after the last one
                             break
-                        inflate, started = zlib.decompressobj(GZIP), False
+                        inflate = zlib.decompressobj(GZIP)
                     try:
-                        out = inflate.decompress(rest)
+                        out = inflate.decompress(rest, LARGEST_OUTPUT)
                     except zlib.error as error:
-                        raise self._invalid("damaged" if started else "no gzip file", error) from None
-                    started, rest = True, inflate.unused_data
+                        raise self._invalid(f"damaged ({error})") from None
+                    rest = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+                    more = len(out) == LARGEST_OUTPUT  # zlib may hold back more of it
                     if out:
                         yield out
         if not inflate.eof:
-            raise self._invalid("cut off: it ends before its content does", None)
+            raise self._invalid("cut off: it ends before its content does")
 
-    def _invalid(self, what: str, error: Exception | None) -> ArchiveInvalid:
-        detail = f" ({error})" if error else ""
-        return ArchiveInvalid(f"{self._file} is {what}{detail}: remove it and get the archive again")
+    def _invalid(self, what: str) -> ArchiveInvalid:
+        return ArchiveInvalid(f"{self._file} is {what}: remove it and get the archive again")
 
 
 class Member:

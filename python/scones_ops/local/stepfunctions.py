@@ -1,0 +1,28 @@
+"""Step Functions: moto's interpreter of the Amazon States Language, made to act as AWS does.
+
+Each part has a module: the calls that states make, JSONata, the API, Distributed Map.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from scones_ops.local import (
+    stepfunctions_api,
+    stepfunctions_clients,
+    stepfunctions_jsonata,
+    stepfunctions_map,
+    stepfunctions_parse,
+)
+
+
+def install(home: Path) -> None:
+    """Make state machines of the local AWS execute as on AWS."""
+    # The interpreter logs a state's whole syntax tree for every failure; the execution's own end is logged here.
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+    stepfunctions_parse.install()
+    stepfunctions_clients.install()
+    stepfunctions_jsonata.install()
+    stepfunctions_map.install()
+    stepfunctions_api.install()

@@ -1,0 +1,66 @@
+"""All executions by ARN: found at once, and bounded, so that a long session does not fill the memory.
+
+AWS keeps an execution 90 days. Here the latest stay, and of these only the newest keep their event history, which
+holds the input and output of every state.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from typing import Any
+
+KEPT_EXECUTIONS = 20_000
+KEPT_HISTORIES = 1_000
+
+
+class Executions:
+    """The executions of all state machines. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._by_arn: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
+        self._with_history: deque[Any] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, execution: Any, machine: Any) -> None:
+        """Keep a started execution of `machine`, and let go of the oldest finished one if there are too many."""
+        with self._lock:
+            self._by_arn[execution.exec_arn] = (execution, machine)
+            if len(self._by_arn) > KEPT_EXECUTIONS:
+                arn, (oldest, owner) = next(iter(self._by_arn.items()))
+                if oldest.status != "RUNNING":
+                    del self._by_arn[arn]
+                    owner.executions.remove(oldest)
+
+    def get(self, arn: str) -> Any | None:
+        """Return the execution of that ARN, or None."""
+        found = self._by_arn.get(arn)
+        return found[0] if found else None
+
+    def ended(self, execution: Any) -> None:
+        """Take note that the execution has ended, and drop the oldest history if there are too many."""
+        with self._lock:
+            self._with_history.append(execution)
+            if len(self._with_history) > KEPT_HISTORIES:
+                oldest = self._with_history.popleft()
+                oldest.exec_worker.env = None
+
+    def forget_machine(self, machine_arn: str) -> list[Any]:
+        """Drop the executions of a deleted state machine and return them."""
+        with self._lock:
+            dropped = [
+                (arn, execution)
+                for arn, (execution, _) in self._by_arn.items()
+                if execution.state_machine.arn == machine_arn
+            ]
+            for arn, _ in dropped:
+                del self._by_arn[arn]
+        return [execution for _, execution in dropped]
+
+    def count_running(self) -> int:
+        """Return how many executions have not ended."""
+        with self._lock:
+            return sum(execution.status == "RUNNING" for execution, _ in self._by_arn.values())
+
+
+EXECUTIONS = Executions()

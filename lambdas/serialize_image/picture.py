@@ -6,14 +6,34 @@ import io
 import struct
 import zlib
 
-from PIL import Image, ImageOps
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 MAX_SIDE = 224  # pixels
 MAX_PIXELS = 40_000_000  # of the source: decoded as RGBA, 160 MB
 MAX_ENCODED_BYTES = 140_000  # 186,668 as base64
 
-# The ones a camera or browser makes. Not all that Pillow reads: EPS would run Ghostscript.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+# What cameras and browsers make; not all that Pillow reads (EPS would run Ghostscript). Imported by name, since
+# Pillow loads most of its decoders only when it is asked for any format.
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)
 
 # What Pillow's decoders raise on bytes that are not what they claim to be.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,

@@ -1,4 +1,4 @@
-"""Made-up evaluations for the tests of evaluation and report: drawn pictures, invented scores, a fixed seed."""
+"""Made-up evaluations for the tests: drawn pictures, invented scores, a fixed seed."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Each function draws one `Chart`; call them, and turn the figures into bytes, ins
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,10 @@ from matplotlib.ticker import MaxNLocator
 from scones_ops.evaluation.store import Evaluation, Record
 from scones_ops.evaluation.text import NAMES
 from scones_ops.report import content
-from scones_ops.report.style import ACCENT, INK, MUTED, PAPER, TYPE, WIDTH, class_looks, new_figure
+from scones_ops.report.style import ACCENT, HATCHES, INK, MUTED, PAPER, TYPE, WIDTH, class_looks, new_figure
+
+# A class's mark by its hatch: round first, another shape where its colour is used a second time.
+MARKERS, LOW_MARKERS = ("o", "s", "D"), ("v", "^", ">")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def predictions(evaluation: Evaluation, records: Sequence[Record]) -> Chart:
     """Draw what became of the pictures as bars, stacked by true class."""
     counts = content.outcomes(evaluation, records)
     looks = class_looks(evaluation.classes)
-    figure, axes = new_figure(1.5 + 0.34 * len(counts.rows) + 0.12 * len(counts.columns))
+    figure, axes = new_figure(0.75 + 0.32 * len(counts.rows))
     totals = [sum(row) for row in counts.values]
     starts = [0] * len(counts.rows)
     places = range(len(counts.rows))
@@ -74,7 +78,7 @@ def predictions(evaluation: Evaluation, records: Sequence[Record]) -> Chart:
     axes.set_xlabel("pictures")
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     handles = [
         Patch(facecolor=looks[name][0], hatch=looks[name][1], edgecolor=MUTED, linewidth=0.4, label=name)
         for name in counts.columns
@@ -138,15 +142,16 @@ def confidence_over_time(evaluation: Evaluation, records: Sequence[Record]) -> C
     axis, found = content.moments(records)
     predicted = [moment for moment in found if moment.record.predicted]
     looks = class_looks(evaluation.classes)
-    figure, axes = new_figure(3.5 + 0.1 * len(looks))
+    figure, axes = new_figure(2.7)
     for moment in predicted:
         record = moment.record
-        colour = looks[record.label or ""][0]
+        colour, hatch = looks[record.label or ""]
         low = record.status == "low_confidence"
         at = ([moment.at], [record.confidence or 0.0])
         axes.plot(
-            *at, "v" if low else "o", markersize=6 if low else 4.5, color=colour, alpha=0.85,
-            markerfacecolor="none" if low else colour, markeredgewidth=1.3 if low else 0,
+            *at, (LOW_MARKERS if low else MARKERS)[HATCHES.index(hatch)], color=colour, alpha=0.85,
+            markersize=6 if low else 4.5, markeredgewidth=1.3 if low else 0,
+            markerfacecolor="none" if low else colour,
         )  # fmt: skip
         if record.wrong:
             axes.plot(*at, "x", markersize=8, color=INK, markeredgewidth=1.2)
@@ -157,7 +162,10 @@ def confidence_over_time(evaluation: Evaluation, records: Sequence[Record]) -> C
     axes.set_xlabel(f"time since the first picture ({axis.unit})")
     axes.set_ylabel("confidence")
     dot: dict[str, Any] = {"linestyle": "none", "markersize": 6}
-    handles = [Line2D([], [], marker="o", color=looks[name][0], label=name, **dot) for name in looks]
+    handles = [
+        Line2D([], [], marker=MARKERS[HATCHES.index(looks[name][1])], color=looks[name][0], label=name, **dot)
+        for name in evaluation.classes
+    ]
     handles += [
         Line2D([], [], marker="v", color=MUTED, markerfacecolor="none", label="low confidence", **dot),
         Line2D([], [], marker="x", color=INK, label="wrong", **dot),
@@ -214,8 +222,8 @@ def execution_times(evaluation: Evaluation, records: Sequence[Record]) -> Chart:
     axes.set_xlabel("time of one execution (ms)")
     axes.set_ylabel("pictures")
     axes.grid(visible=False, axis="x")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     return Chart(
         "execution-times",
         "Time of one execution",
@@ -262,11 +270,12 @@ def heat(axes: Axes, values: Sequence[Sequence[int]], texts: Sequence[Sequence[s
 
 
 def legend(figure: Figure, handles: Sequence[Patch | Line2D], title: str | None = None) -> None:
-    """Put a legend above the axes, as many columns as fit."""
+    """Put a legend above the axes, in as many columns as fit, and make the figure higher by its height."""
     longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = int((WIDTH * 72 - 16) / (longest * TYPE * 0.58 + 34))
+    columns = max(1, min(int((WIDTH * 72 - 16) / (longest * TYPE * 0.58 + 34)), len(handles)))
+    rows = math.ceil(len(handles) / columns) + (title is not None)
+    figure.set_figheight(figure.get_figheight() + 0.21 * rows)
     figure.legend(
-        handles=list(handles), loc="outside upper left", ncols=max(1, min(columns, len(handles))),
-        title=title, alignment="left", borderaxespad=0.2, columnspacing=1.2, handletextpad=0.5,
-        title_fontsize=TYPE - 0.5,
+        handles=list(handles), loc="outside upper left", ncols=columns, title=title, alignment="left",
+        borderaxespad=0.2, columnspacing=1.2, handletextpad=0.5, title_fontsize=TYPE - 0.5,
     )  # fmt: skip

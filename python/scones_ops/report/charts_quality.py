@@ -65,7 +65,7 @@ def reliability(evaluation: Evaluation) -> Chart:
     """Draw accuracy against confidence in bins, with 95 % intervals, above the number of pictures in each
     bin."""
     found = [item for item in evaluation.calibration.bins if item.count]
-    figure = Figure(figsize=(WIDTH, 4.2))
+    figure = Figure(figsize=(WIDTH, 3.7))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     left = min((item.low for item in found), default=0.0)
     upper.plot([left, 1], [left, 1], color=MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
@@ -129,7 +129,7 @@ def risk_coverage(evaluation: Evaluation) -> Chart:
     """Draw the share of errors among the decided pictures against the share decided, the threshold marked."""
     points = evaluation.risk_coverage
     coverages = [point.coverage for point in points]
-    figure, axes = new_figure(3.4)
+    figure, axes = new_figure(2.9)
     axes.fill_between(
         coverages, [p.low for p in points], [p.high for p in points], step="post", color=ACCENT, alpha=0.15,
         linewidth=0,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import struct
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,9 +99,6 @@ def hostile(marker: Path) -> dict[str, bytes]:
     """Pickles that would create `marker`, or try another way out of plain data."""
     command = f"touch {marker}".encode()
     text = f"touch {marker}"
-    import os
-    import subprocess
-
     return {
         "os.system": pickle.dumps(Call(os.system, text), protocol=2),
         "os.system, protocol 4": pickle.dumps(Call(os.system, text), protocol=4),

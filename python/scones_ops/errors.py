@@ -39,6 +39,10 @@ class ToolMissing(SconesError):
     """A program the command needs (Terraform, its provider) is missing or too old."""
 
 
+class PackagingFailed(SconesError):
+    """A Lambda zip could not be built: a package it needs is missing."""
+
+
 class InfrastructureFailed(SconesError):
     """Terraform failed, or what it reports differs from what really runs."""
 

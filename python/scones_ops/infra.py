@@ -1,0 +1,263 @@
+"""The infrastructure of one target: applied, planned, destroyed and read through Terraform.
+
+Local and AWS go through the same calls. What differs is said to Terraform in one file of variables,
+`build/<workspace>/terraform.tfvars.json`, which also serves whoever runs Terraform by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+
+from scones_ops import packaging
+from scones_ops.aws import client
+from scones_ops.console import say
+from scones_ops.errors import InfrastructureFailed, ToolMissing
+from scones_ops.handoff import Handoff, read_handoff
+from scones_ops.settings import Settings
+from scones_ops.terraform import (
+    FLAG,
+    Runner,
+    explain,
+    find_provider_mirror,
+    first_error,
+    named_provider_mirror,
+    say_progress,
+    terraform_version,
+)
+
+__all__ = ["Infrastructure", "Outputs", "find_provider_mirror", "terraform_version"]
+
+NO_CHANGES, CHANGES = 0, 2
+
+# Terraform waits for the services, not for the processor: more at once than its own 10 costs nothing.
+_PARALLELISM = 30
+_LOCK_TIMEOUT = "10s"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What Terraform made: no `endpoint_config_name` while the endpoint is off, no `model_name` before one."""
+
+    bucket_name: str
+    training_role_arn: str
+    state_machine_arn: str
+    batch_state_machine_arn: str
+    endpoint_name: str
+    endpoint_config_name: str | None
+    model_name: str | None
+    review_queue_url: str
+    dead_letter_queue_url: str
+    alert_topic_arn: str
+    function_names: Mapping[str, str]
+
+
+class Infrastructure:
+    """Terraform on the folder `terraform/`, in the workspace and with the variables of the settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.log_file = settings.build_dir / "terraform.log"
+        self._data_dir = settings.build_dir / ".terraform"
+        settings.apply_environment()
+        environment = os.environ | settings.environment() | {"TF_DATA_DIR": str(self._data_dir)}
+        self._terraform = Runner(settings.terraform_dir, environment, self.log_file)
+
+    def apply(self) -> Outputs:
+        """Return the outputs, after building the Lambda zips and making all that settings and handoff say.
+
+        Raises InfrastructureFailed, ToolMissing, PackagingFailed, HandoffInvalid.
+        """
+        packaging.package_functions(self.settings)
+        self._init()
+        self._change("apply", **self._variables(), **{"auto-approve": FLAG})
+        return self.outputs()
+
+    def plan(self) -> int:
+        """Print what an apply would change; return 0 for nothing, 2 for something."""
+        packaging.package_functions(self.settings)
+        self._init()
+        status, output, _ = self._terraform.cmd(
+            "plan", **self._variables(), no_color=FLAG, detailed_exitcode=FLAG, lock=False, follow=say
+        )
+        if status not in (NO_CHANGES, CHANGES):
+            raise explain(output, self.settings.terraform_dir, self.log_file)
+        return status
+
+    def destroy(self, *, delete_data: bool = False) -> None:
+        """Remove everything. On AWS a bucket with objects in it stops that, unless `delete_data`.
+
+        Raises InfrastructureFailed where something stays.
+        """
+        packaging.package_functions(self.settings)
+        self._init()
+        variables = self._variables()
+        if delete_data:
+            # Terraform empties the bucket only if its state says so before the bucket is to go.
+            self._change(
+                "apply", **variables, target="module.bucket.aws_s3_bucket.this", var="force_destroy=true",
+                **{"auto-approve": FLAG},
+            )  # fmt: skip
+        self._change("destroy", **variables, **{"auto-approve": FLAG})
+        if self.is_applied():
+            raise InfrastructureFailed(
+                f"Terraform's state is not empty after destroying: see {self.log_file}"
+            )
+
+    def is_applied(self) -> bool:
+        """Return whether Terraform's state holds anything."""
+        self._init()
+        status, output, errors = self._terraform.cmd("state list")
+        if status != 0 and "No state file was found" not in errors:
+            raise explain(errors, self.settings.terraform_dir, self.log_file)
+        return status == 0 and bool(output.strip())
+
+    def outputs(self) -> Outputs:
+        """Return what the last apply made. Raises InfrastructureFailed where nothing is deployed."""
+        self._init()
+        status, output, errors = self._terraform.cmd("output", json=FLAG)
+        if status != 0:
+            raise explain(errors, self.settings.terraform_dir, self.log_file)
+        values: dict[str, Any] = {name: entry["value"] for name, entry in json.loads(output).items()}
+        try:
+            # Terraform leaves out an output that is null.
+            return Outputs(**{"endpoint_config_name": None, "model_name": None} | values)
+        except TypeError:
+            raise InfrastructureFailed(
+                f"nothing is deployed in workspace {self.settings.workspace}: run `make train deploy`"
+            ) from None
+
+    def verify_endpoint(self) -> Outputs:
+        """Return the outputs after comparing them with what SageMaker says really serves.
+
+        A rolled-back update looks like a success to Terraform (hashicorp/terraform-provider-aws issue 48997).
+        Raises InfrastructureFailed where the endpoint is off, not in service or runs another configuration.
+        """
+        outputs = self.outputs()
+        name, wanted = outputs.endpoint_name, outputs.endpoint_config_name
+        if wanted is None:
+            raise InfrastructureFailed(f"endpoint {name} is off: bring it back with `make deploy`")
+        try:
+            found = client(self.settings, "sagemaker").describe_endpoint(EndpointName=name)
+        except botocore.exceptions.ClientError as error:
+            if "Could not find endpoint" not in error.response["Error"]["Message"]:
+                raise
+            raise InfrastructureFailed(f"endpoint {name} is gone: bring it back with `make deploy`") from None
+        status, running = found["EndpointStatus"], found.get("EndpointConfigName")
+        if status == "InService" and running == wanted:
+            return outputs
+        log = f"/aws/sagemaker/Endpoints/{name}"
+        reason = f" ({found['FailureReason']})" if found.get("FailureReason") else ""
+        if status == "InService":
+            raise InfrastructureFailed(
+                f"endpoint {name} serves configuration {running}, not the new {wanted}: SageMaker took the "
+                f"update back{reason}; read its log {log}, then `make deploy` again"
+            )
+        raise InfrastructureFailed(
+            f"endpoint {name} is {status}, not InService{reason}: read its log {log}, then `make deploy` again"
+        )
+
+    def _change(self, command: str, **options: Any) -> None:
+        say(f"terraform {command} (workspace {self.settings.workspace})")
+        status, output, _ = self._terraform.cmd(
+            command, **options, no_color=FLAG, input=False, parallelism=_PARALLELISM,
+            lock_timeout=_LOCK_TIMEOUT, follow=say_progress,
+        )  # fmt: skip
+        if status != 0:
+            raise explain(output, self.settings.terraform_dir, self.log_file)
+
+    def _variables(self) -> dict[str, Any]:
+        """Return the -var-file options: ours, then the handoff file unless Terraform loads it by itself."""
+        handoff = read_handoff(self.settings)
+        path = self.settings.build_dir / "terraform.tfvars.json"
+        files = [str(_write_json(path, variables(self.settings, handoff)))]
+        if handoff is not None and self.settings.target != "aws":
+            files.append(str(self.settings.handoff_file))
+        return {"var_file": files}
+
+    def _init(self) -> None:
+        """Run `terraform init` where it has not been run since modules, providers or backend changed."""
+        self._refuse_remote_backend()
+        mirror = named_provider_mirror()
+        stamp = self._data_dir / "initialised"
+        wanted = _init_key(self.settings.terraform_dir, mirror)
+        if stamp.is_file() and stamp.read_text() == wanted:
+            return
+        terraform_version()
+        status, output, errors = self._initialise(mirror)
+        if status != 0 and mirror is None:
+            # Nothing in Terraform's own places, and no registry within reach.
+            mirror = find_provider_mirror()
+            if mirror is not None:
+                status, output, errors = self._initialise(mirror)
+        if status != 0:
+            if "provider packages" in errors or "Failed to install provider" in errors:
+                raise ToolMissing(
+                    f"Terraform's AWS provider cannot be had ({first_error(errors)}): connect to the network, "
+                    f"or set TF_PLUGIN_DIR to what `terraform providers mirror` wrote (log: {self.log_file})"
+                )
+            raise explain(errors or output, self.settings.terraform_dir, self.log_file)
+        stamp.write_text(wanted)
+
+    def _initialise(self, mirror: Path | None) -> tuple[int, str, str]:
+        options = {"plugin_dir": str(mirror)} if mirror else {}
+        result: tuple[int, str, str] = self._terraform.cmd("init", input=False, no_color=FLAG, **options)
+        return result
+
+    def _refuse_remote_backend(self) -> None:
+        backend = self.settings.terraform_dir / "backend.tf"
+        if self.settings.target == "local" and backend.exists():
+            raise InfrastructureFailed(
+                f"{backend} keeps the state elsewhere, and the local AWS's stays on this machine: "
+                "use a clone without that file"
+            )
+
+
+def variables(settings: Settings, handoff: Handoff | None) -> dict[str, Any]:
+    """Return the variables that Terraform would not find by itself, as they go into its variables file."""
+    values: dict[str, Any] = {}
+    for name in settings.overrides:
+        value = getattr(settings, name)
+        values[name] = list(value) if isinstance(value, tuple) else value
+    if settings.target == "local":
+        # AWS's handoff file lies where Terraform loads it by itself; the local one comes after this file.
+        values |= {"s3_use_path_style": True, "force_destroy": True, "model": None, "endpoint_enabled": True}
+    folder = packaging.package_dir(settings)
+    if folder != settings.root / "build" / "lambda":
+        values["lambda_package_dir"] = _from_terraform(folder, settings)
+    if handoff is not None and handoff.model.classes != settings.classes:
+        # The model that is deployed keeps its classes until one for the new ones is handed over.
+        values["classes"] = list(handoff.model.classes)
+    return values
+
+
+def _from_terraform(folder: Path, settings: Settings) -> str:
+    """Return the folder as seen from terraform/ if it is in the clone, so that the state names no machine."""
+    if folder.is_relative_to(settings.root):
+        return os.path.relpath(folder, settings.terraform_dir)
+    return str(folder)
+
+
+def _init_key(folder: Path, mirror: Path | None) -> str:
+    """Return a digest of what `terraform init` depends on."""
+    digest = hashlib.sha256(str(mirror).encode())
+    for path in [*sorted(folder.glob("*.tf")), *sorted(folder.glob("modules/*/*.tf"))]:
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        if path.name in ("main.tf", "versions.tf", "backend.tf"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(json.dumps(values, indent=2) + "\n")
+    beside.replace(path)
+    return path

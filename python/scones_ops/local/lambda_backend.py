@@ -94,6 +94,15 @@ class InvalidRequestContent(LambdaClientError):  # type: ignore[misc]
         )
 
 
+class PermissionMissing(LambdaClientError):  # type: ignore[misc]
+    """The function's policy does not let the service in."""
+
+    code = 403
+
+    def __init__(self, message: str) -> None:
+        super().__init__("AccessDeniedException", message)
+
+
 def install(home: Path) -> None:
     """Make every function of the local AWS run for real."""
     global _pools
@@ -172,6 +181,18 @@ def run_function(
         raise TooManyRequests from None
     write_events(account, region, spec.log_group, outcome.log_stream, outcome.events)
     return outcome
+
+
+def invoke_later(account: str, region: str, arn: str, payload: bytes, service: str) -> None:
+    """Invoke the function asynchronously for an AWS service, which the function's own policy must let in.
+
+    Raises UnknownFunctionException or PermissionMissing at once; what the function does comes later.
+    """
+    function = lambda_simple_backends[account][region].get_function(arn)
+    statements = {"Statement": function.policy.statements}
+    if not roles.policy_lets_in(statements, service, "lambda:InvokeFunction"):
+        raise PermissionMissing(f"{service} may not invoke {arn}: its policy does not let it in")
+    _later(0.0, _run_asynchronously, account, region, arn, payload, 0)
 
 
 def _invoke_response(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:

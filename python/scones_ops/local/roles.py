@@ -1,28 +1,62 @@
-"""Whether a service may act as a role: the check AWS makes when a resource with a role is created."""
+"""Whether a service may act as a role, and what roles and resource policies allow it.
+
+Only the checks that AWS makes on behalf of its own services; conditions and denials are not looked at.
+"""
 
 from __future__ import annotations
 
 import json
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import unquote
 
 from moto.iam.models import iam_backends
 
 
 def can_be_assumed_by(account: str, role_arn: str, service: str) -> bool:
-    """Return whether the role exists and its trust policy lets `service` assume it.
+    """Return whether the role exists and its trust policy lets `service` assume it."""
+    role = _find(account, role_arn)
+    return role is not None and policy_lets_in(role.assume_role_policy_document, service, "sts:AssumeRole")
 
-    Conditions of the trust policy are not looked at.
-    """
-    roles = iam_backends[account]["aws"].roles.values()
-    role = next((role for role in roles if role.arn == role_arn), None)
+
+def allows(account: str, role_arn: str, action: str, resource: str) -> bool:
+    """Return whether a policy of the role allows the action on the resource."""
+    role = _find(account, role_arn)
     if role is None:
         return False
-    document: dict[str, Any] = json.loads(role.assume_role_policy_document)
+    documents = [*role.policies.values(), *(policy.document for policy in role.managed_policies.values())]
     return any(
-        statement.get("Effect") == "Allow" and service in _services(statement) and _allows_assuming(statement)
-        for statement in _as_list(document.get("Statement", []))
+        statement.get("Effect") == "Allow"
+        and _matches(action, statement.get("Action", []))
+        and _matches(resource, statement.get("Resource", []))
+        for document in documents
+        for statement in _statements(document)
     )
+
+
+def policy_lets_in(policy: Any, service: str, action: str) -> bool:
+    """Return whether a resource's or role's policy (JSON text or parsed) lets `service` do the action."""
+    return any(
+        statement.get("Effect") == "Allow"
+        and service in _services(statement)
+        and _matches(action, statement.get("Action", []))
+        for statement in _statements(policy)
+    )
+
+
+def _find(account: str, role_arn: str) -> Any | None:
+    for role in list(iam_backends[account]["aws"].roles.values()):
+        if role.arn == role_arn:
+            return role
+    return None
+
+
+def _statements(policy: Any) -> list[dict[str, Any]]:
+    if not policy:
+        return []
+    if isinstance(policy, str):
+        policy = json.loads(policy if policy.lstrip().startswith("{") else unquote(policy))
+    return _as_list(policy.get("Statement", []))
 
 
 def _services(statement: dict[str, Any]) -> list[str]:
@@ -30,10 +64,8 @@ def _services(statement: dict[str, Any]) -> list[str]:
     return _as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
 
 
-def _allows_assuming(statement: dict[str, Any]) -> bool:
-    return any(
-        fnmatchcase("sts:assumerole", action.lower()) for action in _as_list(statement.get("Action", []))
-    )
+def _matches(value: str, patterns: Any) -> bool:
+    return any(fnmatchcase(value.lower(), str(pattern).lower()) for pattern in _as_list(patterns))
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -23,7 +23,6 @@ log = logging.getLogger("scones.local")
 
 # In the order they are installed. A module may also have `close()`, called when the server ends.
 EXTENSIONS = (
-    "unsupported",
     "terraform_gaps",
     "lambda_backend",
     "stepfunctions",

@@ -14,9 +14,11 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
 from moto.stepfunctions.exceptions import ValidationException
 from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
@@ -61,6 +63,7 @@ def install() -> None:
     COUNTERS["state machines"] = lambda: len(_backend().state_machines)
     COUNTERS["executions running"] = EXECUTIONS.count_running
     backend, response = StepFunctionsParserBackend, StepFunctionResponse
+    _name_errors()
     backend._validate_definition = staticmethod(_refuse_bad_definition)
     backend.start_execution = start_execution
     backend.describe_execution = _describe_execution
@@ -80,6 +83,18 @@ def install() -> None:
     state_module.StateData = lambda EnteredTime, Name: StateData(
         EnteredTime=timestamp(datetime.fromisoformat(EnteredTime)), Name=Name
     )
+
+
+def _name_errors() -> None:
+    """Give the errors of moto's interpreter their names: they reach a client without."""
+    for error in vars(api).values():
+        if (
+            isinstance(error, type)
+            and issubclass(error, AWSError)
+            and error is not AWSError
+            and not error.TYPE
+        ):
+            error.TYPE = error.__name__
 
 
 def start_execution(

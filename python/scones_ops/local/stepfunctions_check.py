@@ -7,9 +7,12 @@ created. Codes: https://docs.aws.amazon.com/step-functions/latest/apireference/A
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import jsonpath_ng.ext
 
 STATE_TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 # States after which the flow does not go on by their own Next or End.
@@ -93,6 +96,10 @@ def _check_state(name: str, state: Any, states: dict[str, Any], where: str) -> I
         yield from _check_error_names(catcher, state.get("Catch", []), f"{where}/Catch")
     for retrier in state.get("Retry", []):
         yield from _check_error_names(retrier, state.get("Retry", []), f"{where}/Retry")
+    for field, path in _paths(state):
+        if not _is_path(path):
+            message = "The value must be a valid JSONPath or a valid intrinsic function call"
+            yield Problem("SCHEMA_VALIDATION_FAILED", f"{message}: {path!r}", f"{where}/{field}")
     for field, machine in _inner_machines(state):
         yield from _check_machine(machine, f"{where}/{field}")
 
@@ -103,6 +110,39 @@ def _check_error_names(rule: dict[str, Any], rules: list[dict[str, Any]], where:
         yield Problem("SCHEMA_VALIDATION_FAILED", "The field 'ErrorEquals' is required", where)
     if "States.ALL" in names and (len(names) > 1 or rule is not rules[-1]):
         yield Problem("SCHEMA_VALIDATION_FAILED", "States.ALL must appear alone and in the last rule", where)
+
+
+def _paths(value: Any, field: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a state that hold a path (`name.$`), inner machines left out: they are checked apart."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, f"{field}[{index}]")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            where = f"{field}/{name}" if field else name
+            if name.endswith(".$"):
+                yield where, item
+            elif name not in ("Branches", "ItemProcessor", "Iterator", "Result"):
+                yield from _paths(item, where)
+
+
+def _is_path(text: Any) -> bool:
+    """Return whether the text is an intrinsic call (its syntax is checked elsewhere) or a path that can be read."""
+    if not isinstance(text, str):
+        return False
+    if text.startswith("States."):
+        return True
+    if not text.startswith("$"):
+        return False
+    path = text.removeprefix("$") if text.startswith("$$") else text
+    if not path.startswith(("$.", "$[")) and path != "$":
+        return re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*([.\[].*)?", path) is not None
+    try:
+        jsonpath_ng.ext.parse(path)
+    except Exception:
+        # Its lexer and parser raise kinds without a common base; each means "this is no path".
+        return False
+    return True
 
 
 def _targets(state: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -39,21 +39,24 @@ def parse(definition: str) -> Any:
 
 
 def _readable(definition: str) -> str:
-    """Return the definition in the words that moto's grammar knows: it has no EXPRESS children of a Map.
+    """Return the definition in the words that moto's grammar knows.
 
-    Here they run as STANDARD ones do, without the five minutes' limit.
+    It has no EXPRESS children of a Map: here they run as STANDARD ones do, without the five minutes' limit. And it
+    takes the tolerated percentage with decimals only.
     """
-    if "EXPRESS" not in definition:
+    if "EXPRESS" not in definition and "ToleratedFailurePercentage" not in definition:
         return definition
-    return json.dumps(_without_express(json.loads(definition)))
+    return json.dumps(_rewritten(json.loads(definition)))
 
 
-def _without_express(value: Any) -> Any:
+def _rewritten(value: Any) -> Any:
     if isinstance(value, list):
-        return [_without_express(item) for item in value]
-    if isinstance(value, dict):
-        changed = {name: _without_express(item) for name, item in value.items()}
-        if changed.get("ExecutionType") == "EXPRESS" and "Mode" in changed:
-            changed["ExecutionType"] = "STANDARD"
-        return changed
-    return value
+        return [_rewritten(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: _rewritten(item) for name, item in value.items()}
+    if changed.get("ExecutionType") == "EXPRESS" and "Mode" in changed:
+        changed["ExecutionType"] = "STANDARD"
+    if isinstance(changed.get("ToleratedFailurePercentage"), int):
+        changed["ToleratedFailurePercentage"] = float(changed["ToleratedFailurePercentage"])
+    return changed

@@ -19,6 +19,14 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from scones_ops.local.context import CONTEXT
+from scones_ops.local.unsupported import (
+    Answer,
+    error_answer,
+    is_unrouted,
+    not_implemented,
+    operation_of,
+    service_of,
+)
 
 log = logging.getLogger("scones.local.requests")
 
@@ -37,7 +45,7 @@ class Application:
     def __init__(self) -> None:
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(_create_app)
         self._since = time.time()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -45,13 +53,32 @@ class Application:
         if path == HEALTH_PATH:
             return self._health(start_response)
 
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            if status[0] in "45" and environ["REQUEST_METHOD"] != "HEAD":
-                log.info("%s %s -> %s", _operation(environ), path, status)
-            return start_response(status, headers, *rest)
+        answer = self._ask_moto(environ)
+        if answer.status[0] in "45" and environ["REQUEST_METHOD"] != "HEAD":
+            log.info("%s %s -> %s", service_of(environ), operation_of(environ), answer.status)
+        start_response(answer.status, answer.headers)
+        return [answer.body]
 
-        result: Iterable[bytes] = self._moto(environ, start)
-        return result
+    def _ask_moto(self, environ: Environ) -> Answer:
+        head: list[Any] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *_rest: Any) -> Any:
+            head[:] = [status, headers]
+
+        try:
+            body = b"".join(self._moto(environ, start))
+        except NotImplementedError as error:
+            log.warning("not implemented: %s %s (%s)", service_of(environ), operation_of(environ), error)
+            return not_implemented(environ, operation_of(environ))
+        except Exception as error:
+            # A fault of moto or ours. As a server error it would be retried for minutes and hide itself.
+            log.exception("failed: %s %s", service_of(environ), operation_of(environ))
+            name = f"{type(error).__name__}: {error}"
+            return error_answer(environ, "LocalAwsFault", f"The local AWS failed ({name}): read its log.")
+        if is_unrouted(environ, head[0], body):
+            log.warning("not implemented: %s %s", service_of(environ), operation_of(environ))
+            return not_implemented(environ, operation_of(environ))
+        return Answer(head[0], head[1], body)
 
     def _health(self, start_response: StartResponse) -> list[bytes]:
         body = json.dumps(
@@ -68,9 +95,10 @@ class Application:
         return [body]
 
 
-def _operation(environ: Environ) -> str:
-    """Return what the request asked for, as far as its head tells: the JSON target or the HTTP method."""
-    return str(environ.get("HTTP_X_AMZ_TARGET") or environ["REQUEST_METHOD"])
+def _create_app(service: Any) -> Any:
+    if service is None:
+        raise NotImplementedError("moto has no such service")
+    return create_backend_app(service)
 
 
 class _Handler(MotoRequestHandler):  # type: ignore[misc]

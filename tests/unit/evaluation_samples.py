@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from scones_ops.data import Dataset, Picture, Source
+from scones_ops.evaluation import Evaluation, Record
+from scones_ops.evaluation.run import record_of, summarise, true_labels
 from scones_ops.workflow import Execution
 from scones_ops.workflow.execution import build_execution
 
@@ -105,3 +107,27 @@ def realistic_executions(
             )
         )  # fmt: skip
     return found
+
+
+def evaluated_sample(
+    folder: Path,
+    classes: Sequence[str] = ("bicycle", "motorcycle"),
+    *,
+    each: int = 20,
+    generated: bool = False,
+    seed: int = 1,
+    rejected: int = 0,
+    broken: int = 0,
+    threshold: float = 0.93,
+) -> tuple[Evaluation, tuple[Record, ...]]:
+    """Return an evaluation of made-up executions and its records; the pictures lie under `folder`."""
+    dataset = make_dataset(folder, classes, each, generated)
+    truth = true_labels(dataset)
+    executions = realistic_executions(
+        dataset, seed=seed, rejected=rejected, broken=broken, threshold=threshold
+    )
+    records = tuple(record_of(item, truth[item.key], dataset.classes) for item in executions)
+    evaluation = summarise(
+        records, pictures=len(truth), dataset=dataset, model=MODEL, threshold=threshold, in_flight=8
+    )
+    return evaluation, records

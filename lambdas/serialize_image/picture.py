@@ -21,8 +21,8 @@ MAX_SIDE = 224  # pixels
 MAX_PIXELS = 40_000_000  # of the source: decoded as RGBA, 160 MB
 MAX_ENCODED_BYTES = 140_000  # 186,668 as base64
 
-# What cameras and browsers make; not all that Pillow reads (EPS would run Ghostscript). Imported by name, since
-# Pillow loads most of its decoders only when it is asked for any format.
+# What cameras and browsers make; not all that Pillow reads, since EPS would run Ghostscript. The plugins are
+# imported by name: Pillow by itself loads most decoders only when it is asked for any format.
 FORMATS = tuple(
     plugin.format
     for plugin in (

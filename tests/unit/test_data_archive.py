@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import pickle
 import tarfile
 import tracemalloc
@@ -13,11 +14,18 @@ import numpy as np
 import pytest
 from data_helpers import batch, content, meta, write_archive
 
+from scones_ops.data import gunzip
 from scones_ops.data.batches import read_archive
 from scones_ops.data.classes import OFFICIAL, numbers_of
 from scones_ops.errors import ArchiveInvalid, SconesError, SettingsInvalid
 
 CLASSES = ("bicycle", "motorcycle")
+
+
+@pytest.fixture(params=sorted({gunzip.inflater.__name__, "zlib"}))
+def inflater(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test with the fast inflater, if it is installed, and with Python's own."""
+    monkeypatch.setattr(gunzip, "inflater", importlib.import_module(request.param))
 
 
 @pytest.mark.parametrize("python2", [True, False])
@@ -146,6 +154,7 @@ def test_another_data_set_is_told_from_cifar_100(tmp_path: Path) -> None:
         read_archive(file, CLASSES)
 
 
+@pytest.mark.usefixtures("inflater")
 def test_an_archive_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
     whole = write_archive(tmp_path / "a.tar.gz", content(per_class=2)).read_bytes()
     file = tmp_path / "cut.tar.gz"
@@ -158,6 +167,7 @@ def test_an_archive_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         read_archive(file, CLASSES)
 
 
+@pytest.mark.usefixtures("inflater")
 def test_a_changed_byte_is_noticed_by_gzips_own_checksum(tmp_path: Path) -> None:
     file = tmp_path / "a.tar.gz"
     with gzip.open(file, "wb", compresslevel=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
@@ -171,12 +181,25 @@ def test_a_changed_byte_is_noticed_by_gzips_own_checksum(tmp_path: Path) -> None
         read_archive(file, CLASSES)
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("data", [b"", b"<html>sign in</html>", gzip.compress(b"no tar" * 200), bytes(5000)])
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "a.tar.gz"
     file.write_bytes(data)
     with pytest.raises(ArchiveInvalid):
         read_archive(file, CLASSES)
+
+
+@pytest.mark.usefixtures("inflater")
+def test_a_gzip_file_of_several_parts_or_with_padding_is_read_to_its_end(tmp_path: Path) -> None:
+    whole = write_archive(tmp_path / "a.tar.gz", content())
+    tar, file = gzip.decompress(whole.read_bytes()), tmp_path / "parts.tar.gz"
+    file.write_bytes(
+        b"".join(gzip.compress(tar[at : at + 50_000]) for at in range(0, len(tar), 50_000)) + bytes(99)
+    )
+    one, two = read_archive(whole, CLASSES), read_archive(file, CLASSES)
+    assert one.train.names == two.train.names
+    np.testing.assert_array_equal(one.test.rows, two.test.rows)
 
 
 def test_pictures_of_other_classes_take_no_memory(tmp_path: Path) -> None:

@@ -111,8 +111,14 @@ class _Machine:
     # Reading
 
     def _refill(self) -> None:
-        self._buffer = self._buffer[self._at :] + self._stream.read_some(CHUNK)
-        self._at = 0
+        """Read on, until the buffer holds _HEAD bytes more or the stream ends."""
+        self._buffer, self._at = self._buffer[self._at :], 0
+        wanted = len(self._buffer) + _HEAD
+        while len(self._buffer) < wanted:
+            piece = self._stream.read_some(CHUNK)
+            if not piece:
+                return
+            self._buffer += piece
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) - self._at < size:
@@ -253,7 +259,14 @@ def _number(form: str) -> Callable[[_Machine], int]:
     return lambda m: int(unpack(m._take(size))[0])
 
 
-_U1, _U2, _U4, _U8, _I4 = (_number(form) for form in "BHIQi")
+def _byte(machine: _Machine) -> int:
+    """One byte: the commonest argument, and always in the buffer, which holds _HEAD bytes or the end."""
+    at = machine._at
+    machine._at = at + 1
+    return machine._buffer[at]
+
+
+_U2, _U4, _U8, _I4 = (_number(form) for form in "HIQi")
 _OPERATIONS: dict[int, Callable[[_Machine], Any]] = {
     ord(code): action
     for code, action in {
@@ -263,22 +276,22 @@ _OPERATIONS: dict[int, Callable[[_Machine], Any]] = {
         "N": lambda m: m._stack.append(None),
         "\x88": lambda m: m._stack.append(True),
         "\x89": lambda m: m._stack.append(False),
-        "K": lambda m: m._stack.append(_U1(m)),  # BININT1
+        "K": lambda m: m._stack.append(_byte(m)),  # BININT1
         "M": lambda m: m._stack.append(_U2(m)),  # BININT2
         "J": lambda m: m._stack.append(_I4(m)),  # BININT
-        "\x8a": lambda m: m._stack.append(int.from_bytes(m._take(_U1(m)), "little", signed=True)),  # LONG1
-        "U": lambda m: m._string(_U1(m), text=False),  # SHORT_BINSTRING
+        "\x8a": lambda m: m._stack.append(int.from_bytes(m._take(_byte(m)), "little", signed=True)),  # LONG1
+        "U": lambda m: m._string(_byte(m), text=False),  # SHORT_BINSTRING
         "T": lambda m: m._string(_I4(m), text=False),  # BINSTRING
-        "C": lambda m: m._string(_U1(m), text=False),  # SHORT_BINBYTES
+        "C": lambda m: m._string(_byte(m), text=False),  # SHORT_BINBYTES
         "B": lambda m: m._string(_U4(m), text=False),  # BINBYTES
         "\x8e": lambda m: m._string(_U8(m), text=False),  # BINBYTES8
-        "\x8c": lambda m: m._string(_U1(m), text=True),  # SHORT_BINUNICODE
+        "\x8c": lambda m: m._string(_byte(m), text=True),  # SHORT_BINUNICODE
         "X": lambda m: m._string(_U4(m), text=True),  # BINUNICODE
         "\x8d": lambda m: m._string(_U8(m), text=True),  # BINUNICODE8
-        "q": lambda m: m._put(_U1(m)),  # BINPUT
+        "q": lambda m: m._put(_byte(m)),  # BINPUT
         "r": lambda m: m._put(_U4(m)),  # LONG_BINPUT
         "\x94": lambda m: m._put(len(m._memo)),  # MEMOIZE
-        "h": lambda m: m._stack.append(m._memo[_U1(m)]),  # BINGET
+        "h": lambda m: m._stack.append(m._memo[_byte(m)]),  # BINGET
         "j": lambda m: m._stack.append(m._memo[_U4(m)]),  # LONG_BINGET
         ")": lambda m: m._stack.append(()),
         "\x85": lambda m: m._tuple(1),

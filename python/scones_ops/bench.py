@@ -72,13 +72,12 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def endpoint_call(settings: Settings) -> Callable[[bytes], object]:
-    """Return the function that has the deployed endpoint classify one PNG; one HTTP client for all threads."""
+    """Return the function that has the deployed endpoint classify one PNG; all threads share a client."""
     runtime = client(settings, "sagemaker-runtime", connections=max(CLIENTS))
 
     def call(body: bytes) -> object:
-        answer = runtime.invoke_endpoint(
-            EndpointName=settings.endpoint_name, ContentType="image/png", Body=body
-        )
+        name = settings.endpoint_name
+        answer = runtime.invoke_endpoint(EndpointName=name, ContentType="image/png", Body=body)
         return json.loads(answer["Body"].read())
 
     return call
@@ -106,7 +105,7 @@ def check_endpoint(settings: Settings) -> str:
 def onnx_call(settings: Settings, model_name: str) -> Callable[[bytes], object]:
     """Return the function that classifies one PNG with the serving model's own model.onnx in this process.
 
-    Decoding included, since the endpoint decodes too. Raises ModelNotFound if the artifact holds no model.onnx.
+    Decoding included, since the endpoint decodes too. Raises ModelNotFound if there is no model.onnx.
     """
     import onnxruntime
 

@@ -6,10 +6,11 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.utils import utcnow
 
 from scones_ops.local.context import CONTEXT
 
@@ -79,4 +80,4 @@ class InvocationMetrics:
                 waiting, self._waiting = self._waiting, []
             if waiting:
                 backend = cloudwatch_backends[CONTEXT.account][CONTEXT.region]
-                backend.put_metric_data("AWS/SageMaker", metric_data(waiting, datetime.now(UTC)))
+                backend.put_metric_data("AWS/SageMaker", metric_data(waiting, utcnow()))

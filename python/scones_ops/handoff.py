@@ -91,9 +91,18 @@ def read_handoff(settings: Settings) -> Handoff | None:
     return Handoff(_record(document["model"]), document["endpoint_enabled"])
 
 
+def endpoint_wanted(settings: Settings) -> bool:
+    """Whether a model handed over now is to be served: as the file says, and yes where it says nothing."""
+    try:
+        handoff = read_handoff(settings)
+    except HandoffInvalid:
+        return True
+    return handoff.endpoint_enabled if handoff else True
+
+
 def read_record(document: object) -> ModelRecord:
     """Return the record in a parsed manifest. Raises HandoffInvalid where it does not fit the schema."""
-    fault = _fault(document, {**_schema(), "$ref": "#/$defs/model", "type": "object"}, whole=False)
+    fault = _fault(document, {"$defs": _schema()["$defs"], "$ref": "#/$defs/model"})
     if fault or not isinstance(document, dict):
         raise HandoffInvalid(f"the model's manifest is not valid: {fault}")
     return _record(document)
@@ -113,9 +122,7 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-def _fault(document: object, schema: Mapping[str, Any], *, whole: bool = True) -> str | None:
+def _fault(document: object, schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with `document` in a few words, None where nothing is."""
-    if not whole:
-        schema = {"$defs": schema["$defs"], "$ref": "#/$defs/model"}
     error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(document))
     return f"{error.json_path}: {error.message}" if error else None

@@ -1,0 +1,64 @@
+"""sourcedir.tar.gz: complete, and the same bytes for the same source."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from scones_ops.training.source import pack, source_files
+
+
+def test_the_same_files_give_the_same_bytes_under_any_umask_and_order() -> None:
+    files = {"b.py": b"2", "a.py": b"1"}
+    first = pack(files)
+    old = os.umask(0o077)
+    try:
+        second = pack(dict(reversed(files.items())))
+    finally:
+        os.umask(old)
+    assert first == second
+
+
+def test_another_content_or_name_is_another_version() -> None:
+    different: list[dict[str, bytes]] = [{"a": b"bc"}, {"ab": b"c"}, {"a": b"bd"}, {"a": b"", "b": b"c"}]
+    assert len({pack(files).version for files in different}) == len(different)
+
+
+def test_the_entry_point_and_its_requirements_lie_at_the_root() -> None:
+    with tarfile.open(fileobj=io.BytesIO(pack(source_files()).archive)) as tar:
+        names = tar.getnames()
+        assert {(entry.mode, entry.mtime, entry.uid) for entry in tar} == {(0o644, 0, 0)}
+    assert {"train.py", "requirements.txt", "scones_ops/container/inference.py"} <= set(names)
+    assert names == sorted(names)
+
+
+@pytest.mark.slow
+def test_the_entry_point_runs_from_the_archive_alone(tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(pack(source_files()).archive)) as tar:
+        tar.extractall(tmp_path, filter="data")
+    where = "import scones_ops.container.export as module; print(module.__file__)"
+    for arguments, expected in (["-c", where], str(tmp_path)), (["train.py", "--help"], "--classes"):
+        ran = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert expected in ran.stdout
+
+
+def test_the_containers_install_the_versions_that_are_tested_here() -> None:
+    root = Path(__file__).resolve().parents[2]
+    pins = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (root / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for file in (root / "python/scones_ops/container").glob("requirements-*.txt"):
+        for line in file.read_text().splitlines():
+            if "==" in line:
+                name, version = line.split("==")
+                assert pins[name] == version, f"{file.name}: {name}"

@@ -143,18 +143,22 @@ def confidence_over_time(evaluation: Evaluation, records: Sequence[Record]) -> C
     predicted = [moment for moment in found if moment.record.predicted]
     looks = class_looks(evaluation.classes)
     figure, axes = new_figure(2.7)
-    for moment in predicted:
-        record = moment.record
-        colour, hatch = looks[record.label or ""]
-        low = record.status == "low_confidence"
-        at = ([moment.at], [record.confidence or 0.0])
-        axes.plot(
-            *at, (LOW_MARKERS if low else MARKERS)[HATCHES.index(hatch)], color=colour, alpha=0.85,
-            markersize=6 if low else 4.5, markeredgewidth=1.3 if low else 0,
-            markerfacecolor="none" if low else colour,
-        )  # fmt: skip
-        if record.wrong:
-            axes.plot(*at, "x", markersize=8, color=INK, markeredgewidth=1.2)
+    for name in evaluation.classes:
+        colour, hatch = looks[name]
+        for low in (False, True):
+            _dots(
+                axes,
+                [
+                    moment
+                    for moment in predicted
+                    if moment.record.label == name and (moment.record.status == "low_confidence") is low
+                ],
+                marker=(LOW_MARKERS if low else MARKERS)[HATCHES.index(hatch)], color=colour, alpha=0.85,
+                markersize=6 if low else 4.5, markeredgewidth=1.3 if low else 0,
+                markerfacecolor="none" if low else colour,
+            )  # fmt: skip
+    wrong = [moment for moment in predicted if moment.record.wrong]
+    _dots(axes, wrong, marker="x", markersize=8, color=INK, markeredgewidth=1.2)
     axes.axhline(evaluation.threshold, color=INK, linewidth=1.2, linestyle=(0, (5, 3)))
     lowest = min([evaluation.threshold, *(m.record.confidence or 0.0 for m in predicted)])
     axes.set_ylim(max(0.0, lowest - 0.05), 1.02)
@@ -173,13 +177,12 @@ def confidence_over_time(evaluation: Evaluation, records: Sequence[Record]) -> C
     ]
     legend(figure, handles)
     below = sum(moment.record.status == "low_confidence" for moment in predicted)
-    wrong = sum(moment.record.wrong for moment in predicted)
     return Chart(
         "confidence-over-time",
         "Confidence over time",
         "The score of the predicted class, picture by picture. Below the threshold a person decides.",
         f"Scatter plot of the confidence of {len(predicted)} predictions against time, threshold "
-        f"{evaluation.threshold:g}: {below} low confidence, {wrong} wrong.",
+        f"{evaluation.threshold:g}: {below} low confidence, {len(wrong)} wrong.",
         figure,
         Table(
             (f"time ({axis.unit})", "picture", "true class", "predicted", "confidence", "outcome"),
@@ -239,6 +242,12 @@ def execution_times(evaluation: Evaluation, records: Sequence[Record]) -> Chart:
             ),
         ),
     )
+
+
+def _dots(axes: Axes, found: Sequence[content.Moment], **look: Any) -> None:
+    """Mark the confidence of each of `found` at its time."""
+    confidences = [moment.record.confidence or 0.0 for moment in found]
+    axes.plot([moment.at for moment in found], confidences, linestyle="none", **look)
 
 
 def heat(axes: Axes, values: Sequence[Sequence[int]], texts: Sequence[Sequence[str]] | None = None) -> None:

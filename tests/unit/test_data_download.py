@@ -183,6 +183,16 @@ def test_an_impatient_caller_is_told_at_once(tmp_path: Path, no_waiting: list[fl
     assert no_waiting == []
 
 
+def test_an_impatient_caller_waits_for_a_server_that_has_sent_something(
+    tmp_path: Path, no_waiting: list[float]
+) -> None:
+    file = tmp_path / "a.tar.gz"
+    with serving(Site(BODY, breaks_after=[100_000, 0, 0])) as site:
+        fetch(Remote(site.url), file, patient=False)
+    assert file.read_bytes() == BODY
+    assert len(no_waiting) == 3
+
+
 def test_a_resolver_that_hangs_does_not_keep_an_impatient_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

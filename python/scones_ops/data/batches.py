@@ -152,22 +152,32 @@ class _Rows:
 
 def _chosen_rows(pieces: Iterator[bytes], chosen: NDArray[np.bool_] | None) -> _Rows:
     """Return the rows of `pieces` for which `chosen` (one entry a row) is true; all where it is None."""
-    kept, rest, size, row = [np.zeros((0, ROW), np.uint8)], b"", 0, 0
+    # Room for all of them at once: joining pieces would need it twice.
+    kept = np.empty((0 if chosen is None else int(chosen.sum()), ROW), np.uint8)
+    every: list[NDArray[np.uint8]] = []
+    rest, size, row, filled = b"", 0, 0, 0
     for piece in pieces:
         size += len(piece)
         held = rest + piece
         count = len(held) // ROW
         rows = np.frombuffer(held, np.uint8, count * ROW).reshape(count, ROW)
-        if chosen is not None:
-            here = chosen[row : row + count]
-            rows = rows[: len(here)][here]
-        kept.append(rows)
-        rest, row = held[count * ROW :], row + count
-    return _Rows(np.concatenate(kept), size, chosen is not None)
+        rest = held[count * ROW :]
+        if chosen is None:
+            every.append(rows)
+            continue
+        here = chosen[row : row + count]
+        mine = rows[: len(here)][here]
+        kept[filled : filled + len(mine)] = mine
+        row, filled = row + count, filled + len(mine)
+    if chosen is None and every:
+        return _Rows(np.concatenate(every), size, chosen=False)
+    return _Rows(kept[:filled], size, chosen is not None)
 
 
 def _are_labels(labels: Any) -> bool:
-    return isinstance(labels, list) and all(type(label) is int and 0 <= label < 256 for label in labels)
+    if not isinstance(labels, list) or len(labels) > LARGEST_MEMBER // ROW:
+        return False
+    return all(type(label) is int and 0 <= label < 256 for label in labels)
 
 
 def _entry(document: Any, key: str, origin: str) -> Any:

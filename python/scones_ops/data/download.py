@@ -49,8 +49,8 @@ def fetch(remote: Remote, file: Path, *, patient: bool = True) -> None:
     """Download `remote` to `file`, going on from what an earlier try or Ctrl-C left in `file`.part.
 
     Waits 1, 2, 4… seconds (with jitter) between tries, and gives up after TRIES in a row that brought
-    nothing; with `patient` false after the first. Raises ArchiveUnreachable, ArchiveInvalid (wrong MD5) or
-    DiskFull.
+    nothing; with `patient` false after the first, unless something came before it.
+    Raises ArchiveUnreachable, ArchiveInvalid (wrong MD5) or DiskFull.
     """
     part = _Part(file)
     begun = part.length() > 0
@@ -59,12 +59,13 @@ def fetch(remote: Remote, file: Path, *, patient: bool = True) -> None:
     failures = 0
     while True:
         before = part.length()
+        patient = patient or before > 0  # a server that has sent something is worth waiting for
         try:
             _transfer(remote, part, TIMEOUT if patient else HASTY_TIMEOUT)
             break
         except _Interrupted as error:
             failures = 1 if part.length() > before else failures + 1
-            if failures >= (TRIES if patient else 1) and part.length() <= before:
+            if part.length() <= before and failures >= (TRIES if patient else 1):
                 raise ArchiveUnreachable(
                     f"{remote.url} cannot be had ({error}): check the network and run the same command "
                     "again, which goes on from here, or give a file with ARCHIVE=path"

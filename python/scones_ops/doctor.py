@@ -51,7 +51,10 @@ def _terraform() -> Finding:
 
 
 def _provider() -> Finding:
-    mirror = infra.find_provider_mirror()
+    try:
+        mirror = infra.find_provider_mirror()
+    except ToolMissing as error:
+        return Finding("AWS provider", "not usable", str(error))
     if mirror is not None:
         return Finding("AWS provider", f"mirror {mirror}")
     try:
@@ -74,11 +77,13 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
+    if control.status(settings):
+        return Finding("Port", f"{settings.local_port}, where the local AWS runs")
     try:
-        control.check_port(settings)
+        control.require_free_port(settings.local_port)
     except LocalAwsUnavailable as error:
         return Finding("Port", f"{settings.local_port} is taken", str(error))
-    return Finding("Port", f"{settings.local_port} is free or the local AWS's own")
+    return Finding("Port", f"{settings.local_port} is free")
 
 
 def _credentials(settings: Settings) -> Finding:

@@ -80,7 +80,7 @@ def up(settings: Settings) -> Status:
         if running:
             return running
         _end_leftover(settings)
-        _require_free_port(settings.local_port)
+        require_free_port(settings.local_port)
         _clear_work(home)
         process = _spawn(settings, home)
         started = _wait_until_healthy(settings, process)
@@ -148,7 +148,8 @@ def _wait_until_healthy(settings: Settings, process: subprocess.Popen[bytes]) ->
         raise
 
 
-def _require_free_port(port: int) -> None:
+def require_free_port(port: int) -> None:
+    """Raise LocalAwsUnavailable, naming the owner, where another process listens on `port` of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

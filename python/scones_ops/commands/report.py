@@ -6,6 +6,7 @@ import argparse
 
 from scones_ops import console
 from scones_ops.commands import Subparsers, add_command
+from scones_ops.errors import ToolMissing
 from scones_ops.settings import Settings
 
 
@@ -20,9 +21,17 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Write the report and say where; raises ToolMissing where the extra it draws with is not installed."""
     from scones_ops.evaluation import evaluation_dir, read_evaluation
-    from scones_ops.report import write_report
 
+    try:
+        from scones_ops.report import write_report
+    except ModuleNotFoundError as error:
+        if error.name not in ("jinja2", "matplotlib"):
+            raise
+        raise ToolMissing(
+            f"the report needs {error.name}: run `make setup`, or `pip install 'scones-ops[report]'`"
+        ) from None
     page = write_report(settings)
     evaluation, _ = read_evaluation(evaluation_dir(settings))
     mark = " (generated data)" if evaluation.generated else ""

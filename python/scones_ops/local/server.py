@@ -24,6 +24,7 @@ log = logging.getLogger("scones.local")
 # In the order they are installed. A module may also have `close()`, called when the server ends.
 EXTENSIONS = (
     "terraform_gaps",
+    "s3_policies",
     "lambda_backend",
     "stepfunctions",
     "events",

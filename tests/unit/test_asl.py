@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -181,3 +183,21 @@ def test_pass_states_that_build_records_use_no_function_that_can_be_missing(mach
     for expression in expressions:
         assert set(re.findall(r"\$(\w+)\(", expression)) <= known
         assert not re.search(r"\$(?![A-Za-z/])", expression.replace("\\\\.*\\\\}$/", "")), expression
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", [classify_machine, batch_machine])
+def test_awss_own_schema_of_state_machines_takes_it(machine: Any, tmp_path: Path) -> None:
+    definition = json.loads(
+        re.sub(r'"(\w+_arn)"', r'"arn:aws:lambda:us-east-1:123456789012:function:\1"', json.dumps(machine()))
+    )
+    properties = {"RoleArn": "arn:aws:iam::123456789012:role/r", "Definition": definition}
+    template = {
+        "Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}}
+    }
+    path = tmp_path / "template.json"
+    path.write_text(json.dumps(template))
+    lint = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), path], capture_output=True, text=True, check=False
+    )
+    assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +109,7 @@ class _Runner:
                 raise WorkflowFailed(f"no longer following {arn}: it ends by itself")
             description = describe_execution(self.client, arn)
             if description["status"] not in ("RUNNING", "PENDING_REDRIVE"):
-                self.pace.learn(time.monotonic() - begun)
+                self.pace.learn(description["startDate"], description["stopDate"])
                 return description
             if time.monotonic() - begun > FOLLOW_SECONDS:
                 break
@@ -124,9 +125,10 @@ class _Pace:
         self.expected = 0.4  # seconds, a running mean
         self.lock = threading.Lock()
 
-    def learn(self, seconds: float) -> None:
+    def learn(self, started: datetime, stopped: datetime) -> None:
+        # The execution's own time, not ours: ours holds the pause that it is to set.
         with self.lock:
-            self.expected += 0.2 * (seconds - self.expected)
+            self.expected += 0.2 * ((stopped - started).total_seconds() - self.expected)
 
     def pauses(self) -> Iterator[float]:
         """Yield seconds to wait before each question, without end."""

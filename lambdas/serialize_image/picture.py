@@ -18,7 +18,7 @@ from PIL import (
 )
 
 MAX_SIDE = 224  # pixels
-MAX_PIXELS = 40_000_000  # of the source: decoded as RGBA, 160 MB
+MAX_PIXELS = 40_000_000  # of the source; Pillow holds 4 bytes for each, twice while it shrinks
 MAX_ENCODED_BYTES = 140_000  # 186,668 as base64
 
 # What cameras and browsers make; not all that Pillow reads, since EPS would run Ghostscript. The plugins are
@@ -65,8 +65,8 @@ def open_picture(data: bytes) -> Image.Image:
         # JPEG decodes straight to a size nearby: a twelfth of the time and memory for a phone's photo.
         source.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))
         source.load()
-        image = _to_rgb(ImageOps.exif_transpose(source))
-        image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        ImageOps.exif_transpose(source, in_place=True)
+        image = _shrink(source)
     except BROKEN as error:
         raise PictureInvalid(f"cannot be decoded: {' '.join(str(error).split())}") from None
     return image
@@ -88,13 +88,19 @@ def _save(image: Image.Image, image_format: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return `image` as RGB on white, without its metadata (a colour profile alone can be megabytes)."""
+def _shrink(image: Image.Image) -> Image.Image:
+    """Return `image` as RGB on white, at most MAX_SIDE a side, without its metadata.
+
+    A colour profile alone can be megabytes. No step copies the large picture where it need not, since the
+    function's memory is its price.
+    """
     if image.mode.startswith("I"):  # 16 bits a pixel; convert() would clip it to white
         image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB") if image.mode != "RGB" else image.copy()
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     image.info = {}
     return image

@@ -107,7 +107,11 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _unbroken(percent), "interval": _unbroken(interval)}
+    environment.filters |= {
+        "percent": _unbroken(percent),
+        "interval": _unbroken(interval),
+        "breakable": lambda name: name.replace("_", "_\N{ZERO WIDTH SPACE}"),
+    }
     wrong, unsure = content.misclassified(records), content.least_confident(records)
     return environment.get_template("index.html.j2").render(
         evaluation=evaluation,

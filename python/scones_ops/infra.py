@@ -44,7 +44,7 @@ _LOCK_TIMEOUT = "10s"
 
 @dataclass(frozen=True)
 class Outputs:
-    """What Terraform made: no `endpoint_config_name` while the endpoint is off, no `model_name` before one."""
+    """What Terraform made: no `endpoint_config_name` while the endpoint is off, no `model_name` at first."""
 
     bucket_name: str
     training_role_arn: str
@@ -158,10 +158,10 @@ class Infrastructure:
         if status == "InService":
             raise InfrastructureFailed(
                 f"endpoint {name} serves configuration {running}, not the new {wanted}: SageMaker took the "
-                f"update back{reason}; read its log {log}, then `make deploy` again"
+                f"update back{reason}; read its log {log}, then `make deploy`"
             )
         raise InfrastructureFailed(
-            f"endpoint {name} is {status}, not InService{reason}: read its log {log}, then `make deploy` again"
+            f"endpoint {name} is {status}, not InService{reason}: read its log {log}, then `make deploy`"
         )
 
     def _change(self, command: str, **options: Any) -> None:
@@ -200,7 +200,7 @@ class Infrastructure:
         if status != 0:
             if "provider packages" in errors or "Failed to install provider" in errors:
                 raise ToolMissing(
-                    f"Terraform's AWS provider cannot be had ({first_error(errors)}): connect to the network, "
+                    f"Terraform's AWS provider cannot be had ({first_error(errors)}): connect to the network "
                     f"or set TF_PLUGIN_DIR to what `terraform providers mirror` wrote (log: {self.log_file})"
                 )
             raise explain(errors or output, self.settings.terraform_dir, self.log_file)

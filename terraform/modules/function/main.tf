@@ -130,11 +130,6 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  logging_config {
-    log_format = "Text"
-    log_group  = aws_cloudwatch_log_group.this.name
-  }
-
   dynamic "tracing_config" {
     for_each = var.tracing ? [true] : []
 
@@ -151,8 +146,9 @@ resource "aws_lambda_function" "this" {
     }
   }
 
-  # Lambda checks at creation that the role may send to the dead-letter queue.
-  depends_on = [aws_iam_role_policy.this]
+  # Lambda checks at creation that the role may send to the dead-letter queue, and would make the log group itself,
+  # without a retention, at the first call.
+  depends_on = [aws_iam_role_policy.this, aws_cloudwatch_log_group.this]
 
   lifecycle {
     precondition {

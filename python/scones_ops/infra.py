@@ -204,6 +204,7 @@ class Infrastructure:
                     f"or set TF_PLUGIN_DIR to what `terraform providers mirror` wrote (log: {self.log_file})"
                 )
             raise explain(errors or output, self.settings.terraform_dir, self.log_file)
+        stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(wanted)
 
     def _initialise(self, mirror: Path | None) -> tuple[int, str, str]:

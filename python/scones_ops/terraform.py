@@ -33,7 +33,7 @@ Line = Callable[[str], None]
 _POLL_SECONDS = 0.05
 _PROGRESS = re.compile(
     r"^(?P<what>\S+): (?P<step>(Creation|Modifications|Destruction) complete after \S+|"
-    r"Still (creating|modifying|destroying)\.\.\. \[(id=.*, )?(\d+m)?[03]0s elapsed\])"
+    r"Still (creating|modifying|destroying)\.\.\. \[(id=.*, )?(\d+m)?(0?0|30)s elapsed\])"
 )
 _SUMMARY = re.compile(r"^(Apply|Destroy) complete! |^No changes\.")
 

@@ -1,6 +1,7 @@
 """A training job against the SageMaker, S3 and CloudWatch Logs protocols, from the request to the manifest.
 
-The server completes a job at once and runs nothing; what a job would leave (log, artifact) is put there first.
+The server completes a job at once and runs nothing; what a job would leave (log, artifact) is put there
+first.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def train(settings: Settings, folder: Path, kind: str = "archive") -> Any:
     )
 
 
-def test_a_good_model_is_recorded_under_the_digest_of_its_artifact(settings: Settings, tmp_path: Path) -> None:
+def test_a_good_model_is_recorded_under_the_digest_of_its_artifact(
+    settings: Settings, tmp_path: Path
+) -> None:
     tar = model_tar(facts())
     put(settings, ARTIFACT, tar)
     made = train(settings, tmp_path)

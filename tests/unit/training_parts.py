@@ -1,4 +1,4 @@
-"""What the training tests share: a small data set on paper, a record, and a tar as a training job leaves it."""
+"""What the training tests share: a small data set on paper, a record, a tar as a training job leaves it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The trained network as one ONNX file, from pixels to calibrated probabilities.
 
 The graph is written node by node rather than by torch's exporter: it comes out the same on every torch
-version (AWS's containers hold older ones), with batch normalisation folded into the convolutions, and needs
-nothing but onnx. `check` compares what it answers with what torch answers.
+version (AWS's containers hold older ones), and needs nothing but onnx. `check` compares what it answers with
+what torch answers.
 """
 
 from __future__ import annotations
@@ -54,47 +54,26 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
-    def convolution(self, x: str, conv: Any, norm: Any) -> str:
-        """A convolution without bias and the normalisation after it, as one convolution with bias."""
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        weight = conv.weight * scale[:, None, None, None]
-        bias = norm.bias - norm.running_mean * scale
-        left, right, top, bottom = getattr(conv.static_padding, "padding", (0, 0, 0, 0))
-        return self.add(
-            "Conv", x, self.constant(_numpy(weight)), self.constant(_numpy(bias)),
-            kernel_shape=list(conv.kernel_size), strides=list(conv.stride), group=conv.groups,
-            pads=[top, left, bottom, right],
-        )  # fmt: skip
-
-    def relu6(self, x: str) -> str:
-        return self.add("Clip", x, self.scalar(0.0), self.scalar(6.0))
-
-    def block(self, x: str, block: Any) -> str:
-        """One inverted bottleneck: expand, depthwise, project, add the input where the shape is kept."""
-        out = x
-        if hasattr(block, "_expand_conv"):
-            out = self.relu6(self.convolution(out, block._expand_conv, block._bn0))
-        out = self.relu6(self.convolution(out, block._depthwise_conv, block._bn1))
-        out = self.convolution(out, block._project_conv, block._bn2)
-        facts = block._block_args
-        kept = facts.id_skip and facts.stride == 1 and facts.input_filters == facts.output_filters
-        return self.add("Add", out, x) if kept else out
-
-    def layers(self, x: str, layers: nn.Sequential) -> str:
-        """Convolution and normalisation pairs, ReLU6 and blocks, in order."""
-        waiting: nn.Conv2d | None = None
-        for layer in layers:
-            if isinstance(layer, nn.Conv2d):
-                waiting = layer
-            elif isinstance(layer, nn.BatchNorm2d) and waiting is not None:
-                x, waiting = self.convolution(x, waiting, layer), None
-            elif isinstance(layer, nn.ReLU6):
-                x = self.relu6(x)
-            elif hasattr(layer, "_project_conv"):
-                x = self.block(x, layer)
-            else:
-                raise TypeError(f"no rule to export {type(layer).__name__}")
-        return x
+    def layer(self, x: str, layer: nn.Module) -> str:
+        """Whatever the network is made of."""
+        if isinstance(layer, nn.Sequential):
+            for part in layer:
+                x = self.layer(x, part)
+            return x
+        if isinstance(layer, network.Block):
+            out = self.layer(x, layer.layers)
+            return self.add("Add", out, x) if layer.adds_input else out
+        if isinstance(layer, network.Convolution):
+            left, right, top, bottom = layer.around
+            assert layer.bias is not None
+            return self.add(
+                "Conv", x, self.constant(_numpy(layer.weight)), self.constant(_numpy(layer.bias)),
+                kernel_shape=list(layer.kernel_size), strides=list(layer.stride), group=layer.groups,
+                pads=[top, left, bottom, right],
+            )  # fmt: skip
+        if isinstance(layer, nn.ReLU6):
+            return self.add("Clip", x, self.scalar(0.0), self.scalar(6.0))
+        raise TypeError(f"no rule to export {type(layer).__name__}")
 
 
 def write_onnx(path: Path, model: network.Classifier, temperature: float) -> None:
@@ -107,7 +86,7 @@ def write_onnx(path: Path, model: network.Classifier, temperature: float) -> Non
     x = graph.add("Resize", x, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
     x = graph.add("Sub", x, graph.scalar(network.PIXEL_MEAN))
     x = graph.add("Div", x, graph.scalar(network.PIXEL_SCALE))
-    x = graph.layers(graph.layers(x, model.early), model.late)
+    x = graph.layer(graph.layer(x, model.early), model.late)
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x), axis=1)
     head = model.head
     x = graph.add("Gemm", x, graph.constant(_numpy(head.weight)), graph.constant(_numpy(head.bias)), transB=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.sagemaker.exceptions import ValidationError
 
 from scones_ops.local import sagemaker_rules as rules
@@ -79,6 +80,26 @@ def test_an_image_that_cannot_run_here_is_refused_in_one_line_that_names_the_way
         rules.check_serving_image(image)
     rules.check_training_image({"TrainingImage": f"{REGISTRY}/pytorch-training:2.6.0-cpu-py312"})
     rules.check_serving_image(f"{REGISTRY}/pytorch-inference:2.6.0-cpu-py312")
+
+
+class _S3Refusing:
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def head_object(self, **request: str) -> None:
+        raise ClientError({"Error": {"Code": self.code, "Message": "m"}}, "HeadObject")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [("404", "Could not find model data at"), ("403", "Could not access model data at")]
+)
+def test_an_artifact_the_role_cannot_have_is_refused_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    monkeypatch.setattr(rules, "role_client", lambda *_: _S3Refusing(code))
+    with pytest.raises(ValidationError) as caught:
+        rules.check_model_data("arn:aws:iam::123456789012:role/r", "s3://b/model.tar.gz")
+    assert str(caught.value.message).startswith(words)
 
 
 def test_requirements_are_met_by_what_is_installed_or_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from moto.sagemaker.responses import SageMakerResponse
 from scones_ops.local import sagemaker_endpoint_invoke, web
 from scones_ops.local import sagemaker_rules as rules
 from scones_ops.local.context import CONTEXT
-from scones_ops.local.sagemaker_endpoint_fleet import remove_leftovers
 from scones_ops.local.sagemaker_endpoint_live import IN_PROGRESS, LiveEndpoint, Part, missing_alarms
 
 _live: dict[str, LiveEndpoint] = {}  # by endpoint name
@@ -25,7 +25,7 @@ _stock_create_config = SageMakerResponse.create_endpoint_config
 
 def install(home: Path) -> None:
     """Patch moto so that endpoints serve, with their files in `home`/endpoints."""
-    remove_leftovers(home / "endpoints")
+    shutil.rmtree(home / "endpoints", ignore_errors=True)  # of a server that was killed
     SageMakerResponse.create_model = _create_model
     SageMakerResponse.create_endpoint_config = _create_endpoint_config
     SageMakerResponse.create_endpoint = _create_endpoint
@@ -46,7 +46,7 @@ def install(home: Path) -> None:
 def close() -> None:
     """End all endpoints' processes."""
     for live in list(_live.values()):
-        live.close()
+        live.kill()
     _live.clear()
 
 
@@ -113,6 +113,8 @@ def _create_endpoint_config(self: SageMakerResponse) -> ActionResult:
         raise ValidationError("Variant names must be unique within an endpoint configuration.")
     for variant in variants:
         _check_variant(self.sagemaker_backend, variant)
+    if request.get("DataCaptureConfig") and any(variant.get("ServerlessConfig") for variant in variants):
+        raise ValidationError("DataCaptureConfig is not supported with ServerlessConfig.")
     if request.get("AsyncInferenceConfig"):
         raise rules.refuse_locally("asynchronous inference")
     if request.get("ShadowProductionVariants"):

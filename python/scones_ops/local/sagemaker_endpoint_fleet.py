@@ -15,7 +15,6 @@ import sys
 import tarfile
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -207,6 +206,13 @@ class VariantContainer:
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def kill(self) -> None:
+        """End the process at once; its log's last lines are lost."""
+        self.stopped.set()
+        if self._process is not None:
+            end_child(self._process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _end_process(self) -> None:
         if self._process is not None:
             end_child(self._process, patience=2.0)
@@ -237,7 +243,7 @@ class Fleet:
         for container in self.containers.values():
             container.stop()
 
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a server that was killed left behind."""
-    shutil.rmtree(folder, ignore_errors=True)
+    def kill(self) -> None:
+        """End all variants at once."""
+        for container in self.containers.values():
+            container.kill()

@@ -141,6 +141,12 @@ class LiveEndpoint:
         if fleet:
             fleet.stop()
 
+    def kill(self) -> None:
+        """End all processes at once: the server ends, and with it whatever could still be written to it."""
+        self._closed = True
+        if self._fleet:
+            self._fleet.kill()
+
 
 def _putter(parts: list[Part]) -> Any:
     """Return the function that stores captured data as the endpoint's execution role."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ _runs: dict[str, TrainingRun] = {}
 
 def install(home: Path) -> None:
     """Patch moto so that training jobs run in `home`/training."""
+    shutil.rmtree(home / "training", ignore_errors=True)  # of a server that was killed
     SageMakerResponse.create_training_job = _create_training_job
     SageMakerResponse.stop_training_job = _stop_training_job
     SageMakerModelBackend.describe_training_job = _describe_training_job

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from scones_ops.local.context import CONTEXT
@@ -233,8 +232,3 @@ class TrainingRun:
                 self.record.enter("MaxRuntimeExceeded", "Stopped")
             else:
                 self.record.enter(ended, ended)
-
-
-def job_folder(name: str) -> Path:
-    """Return the working folder of a job."""
-    return CONTEXT.folder("training") / name

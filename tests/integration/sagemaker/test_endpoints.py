@@ -529,6 +529,12 @@ def test_a_serverless_variant_serves_the_same(aws: LocalAws) -> None:
     delete(aws, name)
 
 
+def test_a_serverless_variant_with_data_capture_is_refused(aws: LocalAws) -> None:
+    serverless = {"MemorySizeInMB": 2048, "MaxConcurrency": 5}
+    with pytest.raises(botocore.exceptions.ClientError, match="DataCaptureConfig is not supported"):
+        config(aws, model(aws), capture=True, ServerlessConfig=serverless)
+
+
 def test_weights_share_the_traffic_and_can_be_changed(aws: LocalAws) -> None:
     sagemaker = aws.client("sagemaker")
     variants = [
@@ -554,15 +560,6 @@ def test_weights_share_the_traffic_and_can_be_changed(aws: LocalAws) -> None:
     delete(aws, name)
 
 
-def test_a_role_that_may_not_read_the_artifact_fails_the_model(aws: LocalAws) -> None:
-    iam = aws.client("iam")
-    trust = iam.get_role(RoleName="sagemaker-tests")["Role"]["AssumeRolePolicyDocument"]
-    role = iam.create_role(RoleName="may-nothing", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    url = aws.put("models/forbidden.tar.gz", tar_of({"number.txt": "1"}))
-    with pytest.raises(botocore.exceptions.ClientError, match="Could not access model data"):
-        create_model(aws, "forbidden", url, ExecutionRoleArn=role)
-
-
 def test_a_server_that_is_killed_takes_the_containers_with_it(tmp_path_factory: Any) -> None:
     with started_server(tmp_path_factory.mktemp("killed")) as local:
         name = deploy(local, config(local, model(local)))
@@ -571,3 +568,16 @@ def test_a_server_that_is_killed_takes_the_containers_with_it(tmp_path_factory: 
         assert containers
         os.kill(local.pid, signal.SIGKILL)
         wait_until(lambda: not any(alive(pid) for pid in containers), 10, "the containers are gone")
+
+
+def test_a_server_that_is_told_to_end_does_so_at_once_and_leaves_no_process(tmp_path_factory: Any) -> None:
+    with started_server(tmp_path_factory.mktemp("ended")) as local:
+        name = deploy(local, config(local, model(local), capture=True))
+        settled(local, name)
+        invoke(local, name)  # captured, and not yet written
+        containers = [pid for pid in children_of(local.pid) if alive(pid)]
+        start = time.monotonic()
+        os.kill(local.pid, signal.SIGTERM)
+        wait_until(lambda: not alive(local.pid), 20, "the server has ended")
+        assert time.monotonic() - start < 5
+        wait_until(lambda: not any(alive(pid) for pid in containers), 5, "the containers are gone")

@@ -205,10 +205,10 @@ def _invoke_response(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
     account, region = self.current_account, self.region
     headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": str(function.version)}
     if kind == "DryRun":
-        return 204, headers, b""
+        return 204, headers | {"status": "204"}, b""
     if kind == "Event":
         _later(0.0, _run_asynchronously, account, region, function.function_arn, payload, 0)
-        return 202, headers, b""
+        return 202, headers | {"status": "202"}, b""
     outcome = run_function(
         account, region, name, payload, qualifier=qualifier,
         client_context=self.headers.get("X-Amz-Client-Context"),

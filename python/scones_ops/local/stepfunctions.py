@@ -14,6 +14,7 @@ from scones_ops.local import (
     stepfunctions_jsonata,
     stepfunctions_map,
     stepfunctions_parse,
+    stepfunctions_shapes,
 )
 
 
@@ -23,6 +24,7 @@ def install(home: Path) -> None:
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     stepfunctions_parse.install()
     stepfunctions_clients.install()
+    stepfunctions_shapes.install()
     stepfunctions_jsonata.install()
     stepfunctions_map.install()
     stepfunctions_api.install()

@@ -12,6 +12,9 @@ from collections import OrderedDict
 from typing import Any
 
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+
+from scones_ops.local.patching import replace_everywhere
 
 KEPT = 64
 
@@ -23,6 +26,8 @@ _parse = AmazonStateLanguageParser.parse
 def install() -> None:
     """Make moto's interpreter use the kept programs."""
     AmazonStateLanguageParser.parse = staticmethod(parse)
+    Preprocessor._inner_string_of = staticmethod(_inner_string_of)
+    replace_everywhere("moto.stepfunctions", "from_string_literal", _inner_string_of)
 
 
 def parse(definition: str) -> Any:
@@ -36,6 +41,19 @@ def parse(definition: str) -> Any:
         while len(_parsed) > KEPT:
             _parsed.popitem(last=False)
         return found
+
+
+def _inner_string_of(parser_rule_context: Any) -> str | None:
+    """Return the text of a JSON string in the definition; moto would leave its escapes in it."""
+    written = parser_rule_context.getText()
+    if written == "null":
+        return None
+    if written.startswith('"') and written.endswith('"'):
+        try:
+            return str(json.loads(written))
+        except ValueError:
+            return str(written[1:-1])
+    return str(written)
 
 
 def _readable(definition: str) -> str:

@@ -145,7 +145,7 @@ def test_queue_topic_bus_and_other_machines_are_reached(aws: LocalAws) -> None:
         for index, (name, given) in enumerate(resources.items())
     }
     done = aws.run({"StartAt": names[0], "States": states})
-    assert done["status"] == "SUCCEEDED", done
+    assert done["status"] == "SUCCEEDED", (done["error"], done["cause"])
     assert json.loads(done["output"])["Output"] == {"x": 1}
     bodies = [message["Body"] for message in aws.messages(url)]
     assert "from sqs" in bodies and any("from sns" in body for body in bodies)

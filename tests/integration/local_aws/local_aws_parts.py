@@ -56,7 +56,15 @@ class LocalAws:
         self.port, self.home = port, home
         self.url = f"http://127.0.0.1:{port}"
         with (home / "server.log").open("wb") as log:
-            command = [sys.executable, "-m", "scones_ops.local.server", "--port", str(port), "--home", str(home)]
+            command = [
+                sys.executable,
+                "-m",
+                "scones_ops.local.server",
+                "--port",
+                str(port),
+                "--home",
+                str(home),
+            ]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self.health, seconds=60, what="the local AWS")
 
@@ -88,7 +96,11 @@ class LocalAws:
     def role(self, service: str, *statements: dict[str, Any]) -> str:
         """Return the ARN of a new role that `service` may assume; it may do all that the statements allow."""
         name = f"role-{uuid.uuid4().hex[:8]}"
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
+        trust = {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+        }
         iam = self.client("iam")
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]
         allowed = statements or ({"Effect": "Allow", "Action": "*", "Resource": "*"},)

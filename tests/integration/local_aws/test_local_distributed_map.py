@@ -20,7 +20,11 @@ def machine(bucket: str, **more: Any) -> dict[str, Any]:
                 "Default": "Good",
             },
             "Bad": {"Type": "Fail", "Error": "BadItem", "Cause": "its name says so"},
-            "Good": {"Type": "Pass", "Parameters": {"id.$": "$$.Execution.Id", "key.$": "$.key"}, "End": True},
+            "Good": {
+                "Type": "Pass",
+                "Parameters": {"id.$": "$$.Execution.Id", "key.$": "$.key"},
+                "End": True,
+            },
         },
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": more.pop("child_type", "STANDARD")},
     }
@@ -98,7 +102,9 @@ def test_without_tolerance_one_failure_fails_the_run_and_the_results_are_still_w
     fill(aws, bucket, good=5, bad=1)
     failed = aws.run(machine(bucket), {"prefix": "in/"})
     assert (failed["status"], failed["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
-    keys = [item["Key"] for item in aws.client("s3").list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]]
+    keys = [
+        item["Key"] for item in aws.client("s3").list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]
+    ]
     assert any(key.endswith("/FAILED_0.json") for key in keys)
     assert any(key.endswith("/manifest.json") for key in keys)
 

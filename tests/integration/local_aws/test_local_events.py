@@ -43,7 +43,11 @@ def outputs(aws: LocalAws, machine: str, count: int) -> list[Any]:
 def test_an_upload_starts_the_machine_with_the_transformed_event(aws: LocalAws) -> None:
     bucket, machine = aws.bucket(events=True), aws.machine(ECHO)
     transformer = {
-        "InputPathsMap": {"b": "$.detail.bucket.name", "k": "$.detail.object.key", "v": "$.detail.object.version-id"},
+        "InputPathsMap": {
+            "b": "$.detail.bucket.name",
+            "k": "$.detail.object.key",
+            "v": "$.detail.object.version-id",
+        },
         "InputTemplate": '{"s3_bucket": <b>, "s3_key": <k>, "s3_version": <v>, "inferences": []}',
     }
     target = {"Arn": machine, "RoleArn": aws.role("events"), "InputTransformer": transformer}
@@ -115,18 +119,28 @@ def test_what_cannot_be_delivered_lands_in_the_dead_letter_queue(aws: LocalAws) 
 def test_put_events_reach_targets_that_let_eventbridge_in(aws: LocalAws, kind: str) -> None:
     url, queue = aws.queue()
     source = f"test.{uuid.uuid4().hex}"
-    let_in = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "*", "Resource": "*"}
+    let_in = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "*",
+        "Resource": "*",
+    }
     if kind == "sqs":
         arn = queue
     elif kind == "sns":
         sns = aws.client("sns")
-        arn = sns.create_topic(Name=source.replace(".", "-"), Attributes={"Policy": policy(let_in)})["TopicArn"]
+        arn = sns.create_topic(Name=source.replace(".", "-"), Attributes={"Policy": policy(let_in)})[
+            "TopicArn"
+        ]
         sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue)
     else:
         send = f"boto3.client('sqs').send_message(QueueUrl='{url}', MessageBody=event['source'])"
         arn = aws.function(f"import boto3\ndef handler(event, context):\n    {send}\n", Timeout=10)
         aws.client("lambda").add_permission(
-            FunctionName=arn, StatementId="s", Action="lambda:InvokeFunction", Principal="events.amazonaws.com"
+            FunctionName=arn,
+            StatementId="s",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
         )
     rule(aws, {"source": [source]}, {"Arn": arn})
     entry = {"Source": source, "DetailType": "T", "Detail": "{}"}

@@ -31,7 +31,7 @@ def test_a_function_acts_as_its_role_and_sees_its_settings_only(aws: LocalAws) -
         "import boto3, os\n"
         "def handler(event, context):\n"
         "    return [boto3.client('sts').get_caller_identity()['Arn'], os.environ.get('COLOUR'),\n"
-        "            os.environ['AWS_LAMBDA_FUNCTION_NAME'], os.environ.get('HOME'), context.memory_limit_in_mb]\n"
+        "            context.function_name, os.environ.get('HOME'), context.memory_limit_in_mb]\n"
     )
     role = aws.role("lambda")
     arn = aws.function(source, Role=role, Environment={"Variables": {"COLOUR": "red"}}, MemorySize=256)
@@ -63,7 +63,11 @@ def test_an_exception_carries_its_class_name(aws: LocalAws) -> None:
     [
         ("import time; time.sleep(20)", {"Timeout": 1}, "Sandbox.Timedout"),
         ("import os; os._exit(3)", {}, "Runtime.ExitError"),
-        ("x = bytearray(300_000_000); import time; time.sleep(1)", {"MemorySize": 128}, "Runtime.OutOfMemory"),
+        (
+            "x = bytearray(300_000_000); import time; time.sleep(1)",
+            {"MemorySize": 128},
+            "Runtime.OutOfMemory",
+        ),
         ("return 'x' * 7_000_000", {}, "Function.ResponseSizeTooLarge"),
         ("return object()", {}, "Runtime.MarshalError"),
     ],
@@ -93,7 +97,9 @@ def test_a_function_that_cannot_start_says_why(aws: LocalAws, source: str, handl
 
 
 def test_a_worker_stays_warm_until_code_or_settings_change(aws: LocalAws) -> None:
-    source = "import os\ndef handler(event, context):\n    return [os.getpid(), os.environ.get('X'), VERSION]\n"
+    source = (
+        "import os\ndef handler(event, context):\n    return [os.getpid(), os.environ.get('X'), VERSION]\n"
+    )
     arn = aws.function("VERSION = 1\n" + source)
     client = aws.client("lambda")
     first, again = aws.invoke(arn, {})[1], aws.invoke(arn, {})[1]
@@ -144,7 +150,8 @@ def test_an_event_can_be_left_or_only_tried(aws: LocalAws) -> None:
     bucket = aws.bucket()
     source = (
         "import boto3\n"
-        f"def handler(event, context):\n    boto3.client('s3').put_object(Bucket='{bucket}', Key='done', Body=b'1')\n"
+        "def handler(event, context):\n"
+        f"    boto3.client('s3').put_object(Bucket='{bucket}', Key='done', Body=b'1')\n"
     )
     arn = aws.function(source)
     client, s3 = aws.client("lambda"), aws.client("s3")
@@ -169,7 +176,10 @@ def test_an_event_can_be_left_or_only_tried(aws: LocalAws) -> None:
 )
 def test_what_aws_refuses_is_refused(aws: LocalAws, settings: dict[str, Any], code: str) -> None:
     assert refusal(lambda: aws.function(ECHO, FunctionName="refused", **settings)) == code
-    assert refusal(lambda: aws.client("lambda").get_function(FunctionName="refused")) == "ResourceNotFoundException"
+    assert (
+        refusal(lambda: aws.client("lambda").get_function(FunctionName="refused"))
+        == "ResourceNotFoundException"
+    )
 
 
 def test_a_role_of_another_service_and_a_name_in_use_are_refused(aws: LocalAws) -> None:

@@ -117,11 +117,18 @@ def test_services_are_called_and_their_errors_named_as_by_aws(aws: LocalAws) -> 
     put = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:s3:putObject",
-        "Parameters": {"Bucket": bucket, "Key.$": "$.key", "Body.$": "States.JsonToString($)"},
+        "Parameters": {"Bucket": bucket, "Key.$": "$.key", "Body.$": "$"},
+        "ResultSelector": {"etag.$": "$.ETag"},
     }
     assert aws.run(single(put), {"key": "a.json"})["status"] == "SUCCEEDED"
     body = aws.client("s3").get_object(Bucket=bucket, Key="a.json")["Body"].read()
     assert json.loads(body) == {"key": "a.json"}
+    get = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:s3:getObject",
+        "Parameters": {"Bucket": bucket, "Key": "a.json"},
+    }
+    assert json.loads(json.loads(aws.run(single(get))["output"])["Body"]) == {"key": "a.json"}
     put["Parameters"]["Bucket"] = "no-such-bucket-here"
     assert aws.run(single(put), {"key": "a"})["error"] == "S3.NoSuchBucketException"
 
@@ -210,7 +217,9 @@ def test_an_execution_has_a_name_of_its_own_unless_given_one(aws: LocalAws) -> N
     aws.ended(arn)
     assert code_of(lambda: client.start_execution(**named, input='{"a": 1}')) == "ExecutionAlreadyExists"
     assert code_of(lambda: client.start_execution(stateMachineArn=machine, name="a b")) == "InvalidName"
-    assert code_of(lambda: client.start_execution(stateMachineArn=machine, input="{")) == "InvalidExecutionInput"
+    assert (
+        code_of(lambda: client.start_execution(stateMachineArn=machine, input="{")) == "InvalidExecutionInput"
+    )
 
 
 def test_what_aws_refuses_at_creation_is_refused(aws: LocalAws) -> None:
@@ -221,7 +230,11 @@ def test_what_aws_refuses_at_creation_is_refused(aws: LocalAws) -> None:
     assert code_of(lambda: aws.machine(good, roleArn=aws.role("lambda"))) == "AccessDeniedException"
     arn = aws.machine(good)
     name = arn.rsplit(":", 1)[-1]
-    other = {"name": name, "definition": json.dumps(single({"Type": "Succeed"})), "roleArn": aws.role("states")}
+    other = {
+        "name": name,
+        "definition": json.dumps(single({"Type": "Succeed"})),
+        "roleArn": aws.role("states"),
+    }
     del (changed := json.loads(other["definition"]))["States"]["A"]["End"]
     other["definition"] = json.dumps(changed)
     assert code_of(lambda: client.create_state_machine(**other)) == "StateMachineAlreadyExists"
@@ -231,7 +244,9 @@ def test_a_definition_can_be_checked_without_being_created(aws: LocalAws) -> Non
     client = aws.client("stepfunctions")
     good = client.validate_state_machine_definition(definition=json.dumps(single({"Type": "Pass"})))
     assert (good["result"], good["diagnostics"]) == ("OK", [])
-    bad = client.validate_state_machine_definition(definition=json.dumps(single({"Type": "Pass"}, StartAt="X")))
+    bad = client.validate_state_machine_definition(
+        definition=json.dumps(single({"Type": "Pass"}, StartAt="X"))
+    )
     assert (bad["result"], bad["diagnostics"][0]["code"]) == ("FAIL", "MISSING_TRANSITION_TARGET")
 
 
@@ -261,7 +276,10 @@ def test_an_express_machine_answers_at_once_and_a_standard_one_is_refused(aws: L
     done = client.start_sync_execution(stateMachineArn=express, input='{"a": 1}')
     assert (done["status"], json.loads(done["output"])) == ("SUCCEEDED", {"a": 1})
     standard = aws.machine(single({"Type": "Pass"}))
-    assert code_of(lambda: client.start_sync_execution(stateMachineArn=standard)) == "StateMachineTypeNotSupported"
+    assert (
+        code_of(lambda: client.start_sync_execution(stateMachineArn=standard))
+        == "StateMachineTypeNotSupported"
+    )
 
 
 def test_executions_are_listed_newest_first(aws: LocalAws) -> None:

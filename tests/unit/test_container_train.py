@@ -13,7 +13,7 @@ import torch
 from container_parts import NAMES, drawn, write_channels
 
 from scones_ops.container import inference, learn, train
-from scones_ops.container.augment import SHIFT, shift_and_mirror
+from scones_ops.container.augment import random_views
 
 
 def arguments(classes: int = 2, **options: object) -> list[str]:
@@ -21,20 +21,30 @@ def arguments(classes: int = 2, **options: object) -> list[str]:
     return [part for key, value in given.items() for part in (f"--{key}", str(value))]
 
 
-def test_each_look_at_a_picture_is_a_shifted_or_mirrored_crop_of_it() -> None:
-    image = torch.arange(32 * 32 * 3).reshape(1, 3, 32, 32).float()
-    looks = shift_and_mirror(image.repeat(64, 1, 1, 1), torch.Generator().manual_seed(0))
-    assert looks.shape == (64, 3, 32, 32)
-    assert len({look.numpy().tobytes() for look in looks}) > 30
-    inner = image[0, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
-    for look in looks:
-        found = [
-            bool((side[:, y : y + 24, x : x + 24] == inner).all())
-            for side in (look, look.flip(2))
-            for y in range(2 * SHIFT + 1)
-            for x in range(2 * SHIFT + 1)
-        ]
-        assert any(found)
+def views(image: torch.Tensor, count: int = 64, seed: int = 0) -> torch.Tensor:
+    return random_views(image.repeat(count, 1, 1, 1), torch.Generator().manual_seed(seed), 96)
+
+
+def test_each_view_of_a_picture_is_another_one_and_a_seed_repeats_them() -> None:
+    image = torch.from_numpy(np.array(drawn(0, 0))).permute(2, 0, 1)[None]
+    looks = views(image)
+    assert looks.shape == (64, 3, 96, 96)
+    assert len({look.numpy().tobytes() for look in looks}) == 64
+    assert torch.equal(looks, views(image)) and not torch.equal(looks, views(image, seed=1))
+
+
+def test_half_of_the_views_are_mirrored_and_none_stands_on_its_head() -> None:
+    image = torch.zeros(1, 3, 32, 32)
+    image[0, 0, :, :16] = image[0, 1, :16] = 255  # red on the left, green above
+    looks = views(image, count=200)
+    red_left = looks[:, 0, :, :48].mean((1, 2)) > looks[:, 0, :, 48:].mean((1, 2))
+    green_above = looks[:, 1, :48].mean((1, 2)) > looks[:, 1, 48:].mean((1, 2))
+    assert 0.35 < red_left.float().mean() < 0.65
+    assert green_above.all()
+
+
+def test_no_view_has_a_border_that_the_picture_has_not() -> None:
+    assert torch.allclose(views(torch.full((1, 3, 32, 32), 200.0)), torch.tensor(200.0), atol=1e-2)
 
 
 def test_hyperparameters_of_others_are_let_pass() -> None:

@@ -6,20 +6,25 @@ first.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
 from training_parts import dataset, facts, model_tar, record, settings_for
 
+from scones_ops import infra
 from scones_ops.aws import client
+from scones_ops.commands import models
 from scones_ops.errors import GateNotPassed, ModelNotFound, TrainingFailed
+from scones_ops.handoff import read_handoff, write_handoff
 from scones_ops.settings import Settings
 from scones_ops.training import follow, job, registry, train_model
 
@@ -171,6 +176,52 @@ def test_a_manifest_that_someone_damaged_is_named(settings: Settings) -> None:
     put(settings, "models/x.json", b"{}")
     with pytest.raises(ModelNotFound, match=r"models/x\.json"):
         registry.models(settings, BUCKET)
+
+
+def models_command(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    outputs = SimpleNamespace(bucket_name=BUCKET)
+    monkeypatch.setattr(infra, "Infrastructure", lambda settings: SimpleNamespace(outputs=lambda: outputs))
+    parser = argparse.ArgumentParser()
+    models.register(parser.add_subparsers())
+    args = parser.parse_args(["models", *arguments])
+    assert args.run(args, settings) == 0
+
+
+def test_an_older_model_can_be_handed_over_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(settings, ARTIFACT, model_tar(facts()))
+    old = train(settings, tmp_path)
+    new = record(name="scones-unlimited-bbbbbbbbbbbb", trained_at="2099-02-02T03:04:05Z")
+    registry.save(settings, BUCKET, new)
+    write_handoff(settings, new, False)
+
+    models_command(settings, monkeypatch, "use", old.name)
+    handoff = read_handoff(settings)
+    assert handoff is not None and handoff.model == old
+    assert handoff.endpoint_enabled is False, "an endpoint that is off stays off"
+    capsys.readouterr()
+    models_command(settings, monkeypatch)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [new.name, "*"] and old.name in lines[2]
+
+
+def test_a_model_whose_artifact_was_changed_is_not_handed_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(settings, "training/job-1/output/model.tar.gz", b"something else")
+    registry.save(settings, BUCKET, record())
+    with pytest.raises(ModelNotFound, match="was changed"):
+        models_command(settings, monkeypatch, "use", record().name)
+    assert read_handoff(settings) is None
+
+
+def test_a_model_of_other_classes_is_not_handed_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.save(settings, BUCKET, record(classes=("cat", "dog")))
+    with pytest.raises(ModelNotFound, match="CLASSES=cat,dog"):
+        models_command(settings, monkeypatch, "use", record().name)
 
 
 @dataclass

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scones_ops.container.augment import shift_and_mirror
-from scones_ops.container.network import Classifier
+from scones_ops.container.augment import random_views
+from scones_ops.container.network import UPSAMPLED, Classifier
 
 HEAD_PENALTY = 0.1  # on the squared weights; chosen by cross-validation on the training pictures
 AVERAGE_DECAY = 0.98
@@ -106,7 +106,7 @@ class FineTuning:
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate * _schedule(self.step, steps)
         chosen = chosen.to(self.device)
-        pixels = shift_and_mirror(self.pixels[chosen], self.generator)
+        pixels = random_views(self.pixels[chosen], self.generator, UPSAMPLED)
         loss = F.cross_entropy(self.model(pixels), self.labels[chosen])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

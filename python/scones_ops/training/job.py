@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ def transfer_request(
         "sagemaker_program": ENTRY_POINT,
         "sagemaker_submit_directory": source_uri,
         "sagemaker_region": settings.region,
-        "sagemaker_container_log_level": 20,
+        "sagemaker_container_log_level": logging.WARNING,  # below it, the whole environment is printed
         # Objects travel as JSON text: as objects they would reach the script as Python's own notation.
         "classes": json.dumps(list(dataset.classes)),
         "dataset": json.dumps(dataset.describe()),

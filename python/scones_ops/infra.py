@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import botocore.exceptions
 
@@ -29,6 +30,7 @@ from scones_ops.terraform import (
     find_provider_mirror,
     first_error,
     named_provider_mirror,
+    say_plan,
     say_progress,
     terraform_version,
 )
@@ -85,7 +87,7 @@ class Infrastructure:
         packaging.package_functions(self.settings)
         self._init()
         status, output, _ = self._terraform.cmd(
-            "plan", **self._variables(), no_color=FLAG, detailed_exitcode=FLAG, lock=False, follow=say
+            "plan", **self._variables(), no_color=FLAG, detailed_exitcode=FLAG, lock=False, follow=say_plan
         )
         if status not in (NO_CHANGES, CHANGES):
             raise explain(output, self.settings.terraform_dir, self.log_file)
@@ -106,18 +108,26 @@ class Infrastructure:
                 **{"auto-approve": FLAG},
             )  # fmt: skip
         self._change("destroy", **variables, **{"auto-approve": FLAG})
-        if self.is_applied():
+        if self.holds_state():
             raise InfrastructureFailed(
                 f"Terraform's state is not empty after destroying: see {self.log_file}"
             )
 
-    def is_applied(self) -> bool:
+    def holds_state(self) -> bool:
         """Return whether Terraform's state holds anything."""
         self._init()
         status, output, errors = self._terraform.cmd("state list")
         if status != 0 and "No state file was found" not in errors:
             raise explain(errors, self.settings.terraform_dir, self.log_file)
         return status == 0 and bool(output.strip())
+
+    def is_applied(self) -> bool:
+        """Return whether all is made and still there: a local AWS that was started anew is empty."""
+        try:
+            bucket = self.outputs().bucket_name
+        except InfrastructureFailed:
+            return False
+        return _found(lambda: client(self.settings, "s3").head_bucket(Bucket=bucket))
 
     def outputs(self) -> Outputs:
         """Return what the last apply made. Raises InfrastructureFailed where nothing is deployed."""
@@ -174,13 +184,25 @@ class Infrastructure:
             raise explain(output, self.settings.terraform_dir, self.log_file)
 
     def _variables(self) -> dict[str, Any]:
-        """Return the -var-file options: ours, then the handoff file unless Terraform loads it by itself."""
+        """Return the -var-file options: ours, then the handoff file."""
         handoff = read_handoff(self.settings)
+        if handoff is not None and self._is_lost(handoff):
+            say(f"model {handoff.model.name} is left out: its artifact {handoff.model.data_url} is gone")
+            handoff = None
         path = self.settings.build_dir / "terraform.tfvars.json"
         files = [str(_write_json(path, variables(self.settings, handoff)))]
-        if handoff is not None and self.settings.target != "aws":
+        if handoff is not None:
             files.append(str(self.settings.handoff_file))
         return {"var_file": files}
+
+    def _is_lost(self, handoff: Handoff) -> bool:
+        """Return whether the model neither is in SageMaker nor can be made again from its artifact."""
+        place = urlparse(handoff.model.data_url)
+        sagemaker, s3 = client(self.settings, "sagemaker"), client(self.settings, "s3")
+        return not (
+            _found(lambda: sagemaker.describe_model(ModelName=handoff.model.name))
+            or _found(lambda: s3.head_object(Bucket=place.netloc, Key=place.path.lstrip("/")))
+        )
 
     def _init(self) -> None:
         """Run `terraform init` where it has not been run since modules, providers or backend changed."""
@@ -228,8 +250,10 @@ def variables(settings: Settings, handoff: Handoff | None) -> dict[str, Any]:
         value = getattr(settings, name)
         values[name] = list(value) if isinstance(value, tuple) else value
     if settings.target == "local":
-        # AWS's handoff file lies where Terraform loads it by itself; the local one comes after this file.
-        values |= {"s3_use_path_style": True, "force_destroy": True, "model": None, "endpoint_enabled": True}
+        values |= {"s3_use_path_style": True, "force_destroy": True}
+    if handoff is None:
+        # The handoff file of AWS lies where Terraform loads it by itself.
+        values |= {"model": None, "endpoint_enabled": True}
     folder = packaging.package_dir(settings)
     if folder != settings.root / "build" / "lambda":
         values["lambda_package_dir"] = _from_terraform(folder, settings)
@@ -237,6 +261,18 @@ def variables(settings: Settings, handoff: Handoff | None) -> dict[str, Any]:
         # The model that is deployed keeps its classes until one for the new ones is handed over.
         values["classes"] = list(handoff.model.classes)
     return values
+
+
+def _found(ask: Callable[[], object]) -> bool:
+    """Return whether what `ask` asks AWS for is there."""
+    try:
+        ask()
+    except botocore.exceptions.ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] in ("404", "NoSuchBucket", "NoSuchKey") or "Could not find" in told["Message"]:
+            return False
+        raise
+    return True
 
 
 def _from_terraform(folder: Path, settings: Settings) -> str:

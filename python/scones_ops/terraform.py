@@ -35,6 +35,7 @@ _PROGRESS = re.compile(
     r"^(?P<what>\S+): (?P<step>(Creation|Modifications|Destruction) complete after \S+|"
     r"Still (creating|modifying|destroying)\.\.\. \[(id=.*, )?(\d+m)?(0?0|30)s elapsed\])"
 )
+_READING = re.compile(r"^\S+: (Refreshing state\.\.\.|Reading\.\.\.|Read complete after|Still reading\.\.\.)")
 _SUMMARY = re.compile(r"^(Apply|Destroy) complete! |^No changes\.")
 
 
@@ -202,6 +203,12 @@ def say_progress(line: str) -> None:
         say(f"  {found['what']}: {step[0].lower()}{step[1:]}")
     elif _SUMMARY.match(line):
         say(line.strip())
+
+
+def say_plan(line: str) -> None:
+    """Print Terraform's plan without the lines about what it reads to make it."""
+    if not _READING.match(line):
+        say(line)
 
 
 def first_error(output: str) -> str:

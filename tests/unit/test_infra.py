@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from moto import mock_aws
 
 from scones_ops import infra, terraform
 from scones_ops.errors import InfrastructureFailed, ToolMissing
-from scones_ops.handoff import Handoff, ModelRecord
+from scones_ops.handoff import Handoff, ModelRecord, write_handoff
 from scones_ops.infra import Infrastructure, Outputs
 from scones_ops.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
+OUTPUT_NAMES = [item.name for item in dataclasses.fields(Outputs)]
 
 SMALL_ROOT = """
 terraform {
@@ -117,18 +120,24 @@ def clone(tmp_path: Path) -> Callable[..., Settings]:
 
 
 def test_the_local_target_is_told_only_what_aws_does_not_need(clone: Callable[..., Settings]) -> None:
-    assert infra.variables(clone(TARGET="local"), None) == {
+    handoff = Handoff(record(), endpoint_enabled=True)
+    assert infra.variables(clone(TARGET="local"), handoff) == {
         "s3_use_path_style": True,
         "force_destroy": True,
-        "model": None,
-        "endpoint_enabled": True,
         "lambda_package_dir": "../build/small/lambda",
     }
-    assert infra.variables(clone(TARGET="aws"), None) == {}
+    assert infra.variables(clone(TARGET="aws"), handoff) == {}
+
+
+def test_without_a_model_of_its_own_a_target_does_not_take_another_targets(
+    clone: Callable[..., Settings],
+) -> None:
+    assert infra.variables(clone(TARGET="aws"), None) == {"model": None, "endpoint_enabled": True}
 
 
 def test_a_setting_of_the_environment_reaches_terraform(clone: Callable[..., Settings]) -> None:
-    values = infra.variables(clone(TARGET="aws", THRESHOLD="0.8", CLASSES="bus,train"), None)
+    handoff = Handoff(record(classes=("bus", "train")), endpoint_enabled=True)
+    values = infra.variables(clone(TARGET="aws", THRESHOLD="0.8", CLASSES="bus,train"), handoff)
     assert values == {"threshold": 0.8, "classes": ["bus", "train"]}
 
 
@@ -217,25 +226,25 @@ def test_apply_then_plan_then_destroy(
 ) -> None:
     monkeypatch.setattr(Infrastructure, "outputs", lambda self: None)
     infrastructure = Infrastructure(clone())
-    assert not infrastructure.is_applied()
+    assert not infrastructure.holds_state()
     assert infrastructure.plan() == infra.CHANGES
     capsys.readouterr()
     infrastructure.apply()
     said = capsys.readouterr().out
     assert "terraform_data.this: creation complete after 0s\n" in said
     assert "Apply complete! Resources: 1 added" in said
-    assert infrastructure.is_applied()
+    assert infrastructure.holds_state()
     assert infrastructure.plan() == infra.NO_CHANGES
     infrastructure.destroy()
-    assert not infrastructure.is_applied()
+    assert not infrastructure.holds_state()
 
 
 def test_two_workspaces_do_not_see_each_other(clone: Callable[..., Settings], tmp_path: Path) -> None:
     one, two = Infrastructure(clone()), Infrastructure(clone(SCONES_WORKSPACE="other"))
     with pytest.raises(InfrastructureFailed, match="nothing is deployed in workspace small"):
         one.apply()  # its root has none of the project's outputs
-    assert one.is_applied()
-    assert not two.is_applied()
+    assert one.holds_state()
+    assert not two.holds_state()
     assert (tmp_path / "build/small/.terraform").is_dir()
     assert (tmp_path / "build/other/.terraform").is_dir()
 
@@ -308,6 +317,57 @@ def test_progress_shows_what_is_done_and_what_takes_long(capsys: pytest.CaptureF
         "  aws_x.y: creation complete after 31s",
         "Apply complete! Resources: 1 added, 0 changed, 0 destroyed.",
     ]
+
+
+# ---------------------------------------------------------------- what is gone
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An AWS that holds nothing."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr(infra, "client", lambda settings, service: boto3.client(service, "us-east-1"))
+    with mock_aws():
+        yield
+
+
+def variables_files(settings: Settings) -> list[str]:
+    return list(Infrastructure(settings)._variables()["var_file"])
+
+
+def test_a_model_whose_artifact_is_gone_is_left_out(
+    clone: Callable[..., Settings], aws: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = clone(TARGET="aws")
+    write_handoff(settings, record(), endpoint_enabled=True)
+    (ours,) = variables_files(settings)
+    assert json.loads(Path(ours).read_text())["model"] is None
+    assert "model shop-0123456789ab is left out" in capsys.readouterr().out
+
+
+def test_a_model_whose_artifact_is_there_is_handed_to_terraform(
+    clone: Callable[..., Settings], aws: None
+) -> None:
+    settings = clone(TARGET="aws")
+    write_handoff(settings, record(), endpoint_enabled=True)
+    s3 = boto3.client("s3", "us-east-1")
+    s3.create_bucket(Bucket="shop")
+    s3.put_object(Bucket="shop", Key="training/job/output/model.tar.gz", Body=b"")
+    assert variables_files(settings)[1] == str(settings.handoff_file)
+
+
+def test_a_state_whose_aws_was_started_anew_counts_as_not_applied(
+    clone: Callable[..., Settings], aws: None
+) -> None:
+    outputs = "".join(f'output "{name}" {{\n  value = "shop"\n}}\n' for name in OUTPUT_NAMES)
+    settings = clone('resource "terraform_data" "this" {}\n' + outputs, TARGET="aws")
+    infrastructure = Infrastructure(settings)
+    infrastructure.apply()
+    assert infrastructure.holds_state()
+    assert not infrastructure.is_applied()
+    boto3.client("s3", "us-east-1").create_bucket(Bucket="shop")
+    assert infrastructure.is_applied()
 
 
 # ---------------------------------------------------------------- interrupted

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             "run `make destroy TARGET=aws DESTROY_OPTIONS=--yes`"
         )
     infrastructure = Infrastructure(settings)
-    if infrastructure.is_applied():
+    if infrastructure.holds_state():
         if local:
             control.ensure_up(settings)
         infrastructure.destroy(delete_data=args.delete_data and not local)

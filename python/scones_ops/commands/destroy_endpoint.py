@@ -33,7 +33,11 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if settings.target == "local" and control.status(settings) is None:
         say(f"endpoint {settings.endpoint_name} is not there: the local AWS does not run")
         return 0
-    Infrastructure(settings).apply()
+    infrastructure = Infrastructure(settings)
+    if not infrastructure.is_applied():
+        say(f"endpoint {settings.endpoint_name} is not there: nothing is deployed")
+        return 0
+    infrastructure.apply()
     say(
         f"endpoint {settings.endpoint_name} is gone, model {handoff.model.name} stays: "
         f"{time.monotonic() - start:.0f} s; `make deploy` brings it back"

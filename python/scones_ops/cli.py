@@ -24,6 +24,7 @@ COMMANDS = (
     "models",
     "deploy",
     "plan",
+    "env",
     "classify",
     "classify_batch",
     "evaluate",

@@ -21,6 +21,7 @@ def progress(items: Iterable[T], *, total: int, label: str, unit: str = "it") ->
     terminal = sys.stderr.isatty()
     bar: Iterable[T] = tqdm(
         items, total=total, desc=label, unit=unit, file=sys.stderr, leave=terminal,
+        delay=0.5 if terminal else 10.0,
         mininterval=0.1 if terminal else 10.0, ascii=not terminal, dynamic_ncols=terminal,
     )  # fmt: skip
     return bar

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import logging
 import os
 import signal
@@ -82,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("port %s cannot be used: %s", args.port, error.strerror)
         return 1
 
-    names = [f"scones_ops.local.{name}" for name in EXTENSIONS]
-    modules = [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
+    modules = [importlib.import_module(f"scones_ops.local.{name}") for name in EXTENSIONS]
     for module in modules:
         module.install(context.home)
 

@@ -18,9 +18,11 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskService,
 )
 
+from scones_ops.local import in_process
 from scones_ops.local.context import CONTEXT
 from scones_ops.local.credentials import RoleSession, role_session
 from scones_ops.local.patching import replace_everywhere
+from scones_ops.local.web import application
 
 SESSION_NAME = "stepfunctions"
 CONNECTIONS = 64
@@ -86,6 +88,7 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
                 s3={"addressing_style": "path"},
             ),
         )
+        in_process.connect(client, application())
         _clients[key] = (session, client)
         return client
 

@@ -45,7 +45,7 @@ class Application:
     def __init__(self) -> None:
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
-        self._moto = DomainDispatcherApplication(_create_app)
+        self._moto = _Dispatcher(_create_app)
         self._since = time.time()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -95,6 +95,42 @@ class Application:
         return [body]
 
 
+# Services whose requests all go to one application of moto's, whatever their path and headers.
+_ONE_APPLICATION = frozenset(
+    (
+        "events",
+        "iam",
+        "lambda",
+        "logs",
+        "monitoring",
+        "s3",
+        "sns",
+        "sqs",
+        "states",
+        "sts",
+        "application-autoscaling",
+    )
+)
+
+
+class _Dispatcher(DomainDispatcherApplication):  # type: ignore[misc]
+    """Moto's dispatcher, which otherwise tries a few hundred patterns for each request, one request at a time."""
+
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        super().__init__(create_app)
+        self._known: dict[str, Any] = {}
+
+    def get_application(self, environ: Environ) -> Any:
+        service = service_of(environ)
+        path = environ.get("PATH_INFO", "")
+        if service not in _ONE_APPLICATION or (service == "s3" and path.startswith("/v20180820/")):
+            return super().get_application(environ)
+        known = self._known.get(service)
+        if known is None:
+            known = self._known[service] = super().get_application(environ)
+        return known
+
+
 def _create_app(service: Any) -> Any:
     if service is None:
         raise NotImplementedError("moto has no such service")
@@ -104,6 +140,17 @@ def _create_app(service: Any) -> Any:
 class _Handler(MotoRequestHandler):  # type: ignore[misc]
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: the application logs what failed, and successes would drown it."""
+
+
+def application() -> Application:
+    """Return the one application of this process."""
+    global _application
+    if _application is None:
+        _application = Application()
+    return _application
+
+
+_application: Application | None = None
 
 
 def make_web_server(port: int) -> BaseWSGIServer:
@@ -118,7 +165,7 @@ def make_web_server(port: int) -> BaseWSGIServer:
         listener.close()
         raise
     server = make_server(
-        "127.0.0.1", port, Application(), threaded=True, request_handler=_Handler, fd=listener.fileno()
+        "127.0.0.1", port, application(), threaded=True, request_handler=_Handler, fd=listener.fileno()
     )
     listener.close()  # the server works on a duplicate
     return server

@@ -77,15 +77,13 @@ class Infrastructure:
 
         Raises InfrastructureFailed, ToolMissing, PackagingFailed, HandoffInvalid.
         """
-        packaging.package_functions(self.settings)
-        self._init()
+        self._prepare()
         self._change("apply", **self._variables(), **{"auto-approve": FLAG})
         return self.outputs()
 
     def plan(self) -> int:
         """Print what an apply would change; return 0 for nothing, 2 for something."""
-        packaging.package_functions(self.settings)
-        self._init()
+        self._prepare()
         status, output, _ = self._terraform.cmd(
             "plan", **self._variables(), no_color=FLAG, detailed_exitcode=FLAG, lock=False, follow=say_plan
         )
@@ -98,8 +96,7 @@ class Infrastructure:
 
         Raises InfrastructureFailed where something stays.
         """
-        packaging.package_functions(self.settings)
-        self._init()
+        self._prepare()
         variables = self._variables()
         if delete_data:
             # Terraform empties the bucket only if its state says so before the bucket is to go.
@@ -173,6 +170,11 @@ class Infrastructure:
         raise InfrastructureFailed(
             f"endpoint {name} is {status}, not InService{reason}: read its log {log}, then `make deploy`"
         )
+
+    def _prepare(self) -> None:
+        self._terraform.start_log()
+        packaging.package_functions(self.settings)
+        self._init()
 
     def _change(self, command: str, **options: Any) -> None:
         say(f"terraform {command} (workspace {self.settings.workspace})")

@@ -99,7 +99,10 @@ class Runner(python_terraform.Terraform):  # type: ignore[misc]
         self.environment = clean_environment(environment)
         self.log_file = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_bytes(b"")
+
+    def start_log(self) -> None:
+        """Begin the log anew: it holds one change or plan, and what failed since."""
+        self.log_file.write_bytes(b"")
 
     def cmd(self, cmd: str, *args: str, **options: Any) -> tuple[int, str, str]:
         """Return exit status, output and errors of one Terraform command.
@@ -110,6 +113,8 @@ class Runner(python_terraform.Terraform):  # type: ignore[misc]
         follow: Line | None = options.pop("follow", None)
         options.pop("capture_output", None)
         options.pop("raise_on_error", None)
+        if shutil.which("terraform") is None:
+            terraform_version()
         try:
             command = self.generate_cmd_string(cmd, *args, **options)
             if follow is None:
@@ -126,8 +131,9 @@ class Runner(python_terraform.Terraform):  # type: ignore[misc]
             command, cwd=self.working_dir, env=self.environment, capture_output=True, text=True,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        with self.log_file.open("a") as log:
-            log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
+        if done.returncode != 0:
+            with self.log_file.open("a") as log:
+                log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
         return done.returncode, done.stdout, done.stderr
 
     def _follow(self, command: list[str], follow: Line) -> tuple[int, str, str]:

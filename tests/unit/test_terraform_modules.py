@@ -66,13 +66,31 @@ def test_no_module_asks_which_target_it_is_for() -> None:
             assert not re.search(r"terraform\.workspace|is_local|target\s*==", path.read_text()), path
 
 
+def initialise(folder: Path) -> None:
+    terraform_version()
+    mirror = find_provider_mirror()
+    run(folder, "init", "-backend=false", "-no-color", *([f"-plugin-dir={mirror}"] if mirror else []))
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_readmes_are_valid(copy: Path) -> None:
+    readmes = sorted((copy / "modules").glob("*/README.md"))
+    examples = [
+        text for readme in readmes for text in re.findall(r"```hcl\n(.*?)```", readme.read_text(), re.S)
+    ]
+    assert len(examples) == len(readmes) == len(FOLDERS) - 1
+    for path in (*copy.glob("*.tf"), *copy.glob("*.json")):
+        path.unlink()
+    (copy / "main.tf").write_text("\n".join(examples))
+    run(copy, "fmt", "-check", "-diff")
+    initialise(copy)
+    run(copy, "validate", "-no-color")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_module_is_valid_and_passes_its_own_tests(folder: str, copy: Path) -> None:
-    terraform_version()
-    mirror = find_provider_mirror()
-    plugins = [f"-plugin-dir={mirror}"] if mirror else []
-    run(copy / folder, "init", "-backend=false", "-no-color", *plugins)
+    initialise(copy / folder)
     run(copy / folder, "validate", "-no-color")
     passed = re.search(r"Success! (\d+) passed, 0 failed\.", run(copy / folder, "test", "-no-color"))
     assert passed and int(passed[1]) >= 5

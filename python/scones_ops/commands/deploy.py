@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from scones_ops.aws import account
 from scones_ops.commands import Subparsers, add_command
 from scones_ops.console import say
 from scones_ops.errors import HandoffInvalid
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         )
     if settings.target == "local":
         control.ensure_up(settings)
+    account(settings)
     check_artifact(settings, model)
     write_handoff(settings, model, endpoint_enabled=True)
     infrastructure = Infrastructure(settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from scones_ops.aws import account
 from scones_ops.commands import Subparsers, add_command
 from scones_ops.console import say
 from scones_ops.errors import InfrastructureFailed
@@ -35,6 +36,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
             "this removes everything from the AWS account: if that is meant, "
             "run `make destroy TARGET=aws DESTROY_OPTIONS=--yes`"
         )
+    if not local:
+        account(settings)
     infrastructure = Infrastructure(settings)
     if infrastructure.holds_state():
         if local:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from scones_ops.aws import account
 from scones_ops.commands import Subparsers, add_command
 from scones_ops.console import say
 from scones_ops.handoff import read_handoff, write_handoff
@@ -29,6 +30,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if handoff is None:
         say(f"endpoint {settings.endpoint_name} is not there: no model has been handed over yet")
         return 0
+    if settings.target == "aws":
+        account(settings)
     write_handoff(settings, handoff.model, endpoint_enabled=False)
     if settings.target == "local" and control.status(settings) is None:
         say(f"endpoint {settings.endpoint_name} is not there: the local AWS does not run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from scones_ops.aws import account
 from scones_ops.commands import Subparsers, add_command
 from scones_ops.infra import Infrastructure
 from scones_ops.local import control
@@ -23,4 +24,5 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     if settings.target == "local":
         control.ensure_up(settings)
+    account(settings)
     return Infrastructure(settings).plan()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,15 @@ class Infrastructure:
         raise InfrastructureFailed(
             f"endpoint {name} is {status}, not InService{reason}: read its log {log}, then `make deploy`"
         )
+
+    def shell_environment(self) -> dict[str, str]:
+        """Return the variables with which a plain `terraform plan`, `apply` or `destroy` sees what we see."""
+        self._init()
+        files = " ".join(f"-var-file={shlex.quote(file)}" for file in self._variables()["var_file"])
+        return self.settings.environment() | {
+            "TF_DATA_DIR": str(self._data_dir),
+            **{f"TF_CLI_ARGS_{command}": files for command in ("plan", "apply", "destroy")},
+        }
 
     def _prepare(self) -> None:
         self._terraform.start_log()

@@ -1,7 +1,7 @@
-"""Starts, finds, watches and ends the local AWS of these settings: one detached process, found by its pid file.
+"""Starts, finds and ends the local AWS of these settings: one detached process, found by its pid file.
 
-Health is asked over HTTP, so that a stranger on the port is never taken for ours, and a pid file whose process
-is gone (a reboot, a kill) is only a leftover.
+Health is asked over HTTP, so that a stranger on the port is never taken for ours, and a pid file whose
+process is gone (a reboot, a kill) is only a leftover.
 """
 
 from __future__ import annotations

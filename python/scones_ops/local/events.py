@@ -49,7 +49,7 @@ def close() -> None:
 
 
 def _send_to_targets(self: Rule, original_event: dict[str, Any], transform_input: bool = True) -> None:
-    """Deliver the event to each target of the rule if it is enabled and matches; returns before it has arrived."""
+    """Deliver the event to the rule's targets if it is enabled and matches; returns before it has arrived."""
     if self.state == "DISABLED" or not (self.event_pattern and self.event_pattern.get_pattern()):
         return
     event = {name: value for name, value in original_event.items() if name != "ingestion-time"}

@@ -1,7 +1,7 @@
 """Delivers a rule's event to its target, with the permissions that AWS asks for.
 
-State machines are started as the target's role; queues, topics and functions must let EventBridge in by their own
-policies: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+State machines are started as the target's role; queues, topics and functions must let EventBridge in by their
+own policies: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 """
 
 from __future__ import annotations

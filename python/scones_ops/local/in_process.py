@@ -1,4 +1,4 @@
-"""Lets a boto3 client inside this server ask the server directly, without a socket and a thread for each call.
+"""Lets a boto3 client inside this server ask the server directly, without a socket and a thread each time.
 
 The request is signed and dispatched as any other; only the way there is shorter.
 """

@@ -165,7 +165,7 @@ def run_function(
     account: str, region: str, name_or_arn: str, payload: bytes, *, qualifier: str | None = None,
     client_context: str | None = None,
 ) -> Outcome:  # fmt: skip
-    """Run the function on the JSON text `payload` and return its outcome; its logs are in CloudWatch Logs then.
+    """Run the function on the JSON text `payload` and return its outcome; its logs are then in CloudWatch.
 
     Raises the errors of the Invoke API (UnknownFunctionException, TooManyRequests, …).
     """
@@ -314,14 +314,14 @@ def _check_configuration(account: str, spec: dict[str, Any]) -> None:
     reserved = sorted(RESERVED_VARIABLES.intersection(variables))
     if reserved:
         raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            "provided contains reserved keys that are currently not supported for modification. "
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
     if sum(len(name.encode()) + len(value.encode()) for name, value in variables.items()) > ENVIRONMENT_BYTES:
         raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            "provided exceeded the 4KB limit."
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided exceeded the 4KB limit."
         )
     if spec.get("Role") and not roles.can_be_assumed_by(account, spec["Role"], "lambda.amazonaws.com"):
         raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")

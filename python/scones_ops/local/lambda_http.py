@@ -30,7 +30,7 @@ class Connection:
         self._data = bytearray()
 
     def receive(self) -> Request | None:
-        """Read once; returns the request if it is now whole. Sets `is_closed` at the end of the connection."""
+        """Read once; returns the request if it is now whole. Sets `is_closed` at the connection's end."""
         try:
             data = self.socket.recv(1 << 18)
         except OSError:

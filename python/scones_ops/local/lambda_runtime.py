@@ -1,8 +1,8 @@
 """One Lambda sandbox: a worker process under AWS's runtime client, and the Runtime API that it talks to.
 
-The Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) is answered by the thread that
-invokes: between invocations the worker waits in `GET …/invocation/next` with its request in our socket buffer,
-as a frozen sandbox does on AWS, and nothing of ours runs.
+The Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) is answered by the thread
+that invokes: between invocations the worker waits in `GET …/invocation/next` with its request in our socket
+buffer, as a frozen sandbox does on AWS, and nothing of ours runs.
 """
 
 from __future__ import annotations
@@ -183,14 +183,15 @@ class Worker:
                 if len(request.body) > MAX_RESPONSE_BYTES:
                     return _error(
                         "Function.ResponseSizeTooLarge",
-                        f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
+                        "Response payload size exceeded maximum allowed payload size "
+                        f"({MAX_RESPONSE_BYTES} bytes).",
                     )
                 return request.body, None
             if request.path == f"{_API}/invocation/{request_id}/error":
                 return request.body, "Unhandled"
 
     def _next_request(self, deadline: float) -> Request | None:
-        """Return the worker's next whole request, or None if it ended, overran or outgrew its memory first."""
+        """Return the worker's next whole request; None if it ended, overran or outgrew its memory first."""
         while True:
             left = deadline - time.monotonic()
             if left <= 0 or self._memory_mb() > self.spec.memory_mb:

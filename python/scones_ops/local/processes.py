@@ -56,7 +56,7 @@ def start_child(
 
 
 def end_child(process: subprocess.Popen[Any], *, patience: float = 0.0) -> int:
-    """End the process and its group, and return its exit status; `patience` seconds lie between asking and killing."""
+    """End the process and its group and return its exit status; it is killed after `patience` seconds."""
     if process.poll() is None and patience > 0:
         process.terminate()
         try:

@@ -1,7 +1,7 @@
 """Bucket policies: conditions count, and every request to this server counts as sent over TLS.
 
-Moto denies what any statement with a condition names, whether the condition holds or not. So a policy that denies
-plain HTTP, as AWS recommends, would close the bucket.
+Moto denies what any statement with a condition names, whether the condition holds or not. So a policy that
+denies plain HTTP, as AWS recommends, would close the bucket.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from scones_ops.local import (
 
 def install(home: Path) -> None:
     """Make state machines of the local AWS execute as on AWS."""
-    # The interpreter logs a state's whole syntax tree for every failure; the execution's own end is logged here.
+    # The interpreter logs a state's whole syntax tree for every failure; we log the execution's own end.
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     stepfunctions_parse.install()
     stepfunctions_clients.install()

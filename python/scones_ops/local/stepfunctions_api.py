@@ -87,13 +87,9 @@ def install() -> None:
 
 def _name_errors() -> None:
     """Give the errors of moto's interpreter their names: they reach a client without."""
-    for error in vars(api).values():
-        if (
-            isinstance(error, type)
-            and issubclass(error, AWSError)
-            and error is not AWSError
-            and not error.TYPE
-        ):
+    errors: list[Any] = [kind for kind in vars(api).values() if isinstance(kind, type)]
+    for error in errors:
+        if issubclass(error, AWSError) and error is not AWSError and not error.TYPE:
             error.TYPE = error.__name__
 
 
@@ -228,8 +224,8 @@ class _RoleRefused(ValidationException):  # type: ignore[misc]
 def _refuse_role(account: str, role_arn: str) -> None:
     if not roles.can_be_assumed_by(account, role_arn, "states.amazonaws.com"):
         raise _RoleRefused(
-            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to "
-            "assume the provided role."
+            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized "
+            "to assume the provided role."
         )
 
 
@@ -296,7 +292,8 @@ def _start_sync_execution(self: StepFunctionResponse) -> ActionResult:
             "This operation is not supported by this type of state machine: use StartExecution"
         )
     text, name = _checked_input(self._get_param("input")), _checked_name(self._get_param("name"))
-    arn = f"arn:aws:states:{backend.region_name}:{backend.account_id}:express:{machine.name}:{name}:{uuid.uuid4()}"
+    where = f"{backend.region_name}:{backend.account_id}"
+    arn = f"arn:aws:states:{where}:express:{machine.name}:{name}:{uuid.uuid4()}"
     execution = _execution(SyncExecution, backend, machine, name, arn, text, self._get_param("traceHeader"))
     execution.start()
     answer = execution.to_start_sync_execution_output()

@@ -1,7 +1,7 @@
 """Finds what AWS would refuse in a state machine's definition, beyond its syntax.
 
-Moto's grammar takes states that lead nowhere and targets that do not exist; AWS refuses them when the machine is
-created. Codes: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html
+Moto's grammar takes states that lead nowhere and targets that do not exist; AWS refuses them when the machine
+is created. Codes: https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jsonpath_ng.ext
+from jsonpath_ng.ext.parser import parse as parse_path
 
 STATE_TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 # States after which the flow does not go on by their own Next or End.
@@ -113,7 +113,7 @@ def _check_error_names(rule: dict[str, Any], rules: list[dict[str, Any]], where:
 
 
 def _paths(value: Any, field: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a state that hold a path (`name.$`), inner machines left out: they are checked apart."""
+    """Yield the fields of a state that hold a path (`name.$`); inner machines are checked apart."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _paths(item, f"{field}[{index}]")
@@ -127,7 +127,7 @@ def _paths(value: Any, field: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _is_path(text: Any) -> bool:
-    """Return whether the text is an intrinsic call (its syntax is checked elsewhere) or a path that can be read."""
+    """Return whether the text is a path that can be read, or an intrinsic call (checked by the parser)."""
     if not isinstance(text, str):
         return False
     if text.startswith("States."):
@@ -138,7 +138,7 @@ def _is_path(text: Any) -> bool:
     if not path.startswith(("$.", "$[")) and path != "$":
         return re.fullmatch(r"\$[A-Za-z_][A-Za-z0-9_]*([.\[].*)?", path) is not None
     try:
-        jsonpath_ng.ext.parse(path)
+        parse_path(path)
     except Exception:
         # Its lexer and parser raise kinds without a common base; each means "this is no path".
         return False

@@ -27,7 +27,7 @@ from scones_ops.local.web import application
 SESSION_NAME = "stepfunctions"
 CONNECTIONS = 64
 
-# How the service is written in the name of an error, as `S3.NoSuchKeyException`: the name of AWS's Java client.
+# How a service is written in the name of an error, as `S3.NoSuchKeyException`: as AWS's Java client is.
 SERVICE_ERROR_NAMES = {
     "cloudwatch": "CloudWatch",
     "eventbridge": "EventBridge",

@@ -1,7 +1,7 @@
 """All executions by ARN: found at once, and bounded, so that a long session does not fill the memory.
 
-AWS keeps an execution 90 days. Here the latest stay, and of these only the newest keep their event history, which
-holds the input and output of every state.
+AWS keeps an execution 90 days. Here the latest stay, and of these only the newest keep their event history,
+which holds the input and output of every state.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Executions:
         self._lock = threading.Lock()
 
     def add(self, execution: Any, machine: Any) -> None:
-        """Keep a started execution of `machine`, and let go of the oldest finished one if there are too many."""
+        """Keep a started execution of `machine`; the oldest finished one goes if there are too many."""
         with self._lock:
             self._by_arn[execution.exec_arn] = (execution, machine)
             if len(self._by_arn) > KEPT_EXECUTIONS:

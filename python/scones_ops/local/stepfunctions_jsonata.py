@@ -1,7 +1,7 @@
 """JSONata in state machines, evaluated by `jsonata-python`; moto has no evaluator.
 
-Semantics: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html. Variables and `$states` are
-handed to the evaluator as values, never pasted into the expression's text.
+Semantics: https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html. Variables and
+`$states` are handed to the evaluator as values, never pasted into the expression's text.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def install() -> None:
 
 
 def evaluate(expression: str, variables: dict[str, Any]) -> Any:
-    """Return the value of a JSONata expression over `variables` (names without the dollar sign), as plain JSON.
+    """Return the value of a JSONata expression over `variables` (names without dollar sign), as plain JSON.
 
     Raises ExpressionFailed for an error, for nothing (undefined) and for a result that is no JSON.
     """

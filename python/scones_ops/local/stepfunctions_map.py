@@ -1,4 +1,4 @@
-"""Distributed Map: every item a child execution with its own name and record, tolerated failures, results in S3.
+"""Distributed Map: every item a child execution of its own, tolerated failures, results in S3.
 
 Moto runs the items, but gives all of them the parent's identity, ignores failures and writes no results.
 What AWS does: https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
@@ -20,13 +20,13 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import (
     resource_eval_s3 as reader_s3,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import (
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import (  # noqa: E501
     InlineIterationComponent,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker as distributed_worker,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.map_run_record import (
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.map_run_record import (  # noqa: E501
     MapRunRecord,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.iteration_worker import (
@@ -50,7 +50,7 @@ from moto.stepfunctions.parser.asl.eval.states import ItemData, MapData
 from scones_ops.local.stepfunctions_map_run import RUNS, Child, MapRun
 from scones_ops.local.stepfunctions_results import write_results
 
-# AWS runs up to 10,000 items at once. Here each costs a thread, and the functions behind them run a few at a time.
+# AWS runs up to 10,000 items at once. Here each costs a thread, and the functions behind run a few at a time.
 MAX_THREADS = 16
 
 _DistributedWorker = distributed_worker.DistributedItemProcessorWorker
@@ -177,7 +177,7 @@ def _tolerance_exceeded(env: Any) -> FailureEvent:
 
 
 def _register_runs() -> None:
-    """Keep a MapRun for each of moto's records, to be found by its ARN, and let moto describe what it counts."""
+    """Keep a MapRun for each of moto's records, by its ARN; moto describes what it counts."""
     start, stop = MapRunRecord.__init__, MapRunRecord.set_stop
 
     def __init__(self: MapRunRecord, *args: Any, **kwargs: Any) -> None:
@@ -193,7 +193,7 @@ def _register_runs() -> None:
 
 
 def _list_all_objects(env: Any, resource_runtime_part: Any, state_credentials: Any) -> None:
-    """Push all objects under the prefix, as AWS's reader does; moto reads one page and fails where there is none."""
+    """Push all objects under the prefix, as AWS's reader does; moto reads one page and fails for none."""
     client = reader_s3.ResourceEvalS3._get_s3_client(
         resource_runtime_part=resource_runtime_part, state_credentials=state_credentials
     )

@@ -1,7 +1,7 @@
 """Reads a state machine's definition once and keeps what was read.
 
-Moto parses the definition anew for every execution, 6 ms and more each time; the parsed program holds no state
-of an execution and is shared here.
+Moto parses the definition anew for every execution, 6 ms and more each time; the parsed program holds no
+state of an execution and is shared here.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def _inner_string_of(parser_rule_context: Any) -> str | None:
 def _readable(definition: str) -> str:
     """Return the definition in the words that moto's grammar knows.
 
-    It has no EXPRESS children of a Map: here they run as STANDARD ones do, without the five minutes' limit. And it
-    takes the tolerated percentage with decimals only.
+    It has no EXPRESS children of a Map: here they run as STANDARD ones do, without the five minutes' limit.
+    And it takes the tolerated percentage with decimals only.
     """
     if "EXPRESS" not in definition and "ToleratedFailurePercentage" not in definition:
         return definition

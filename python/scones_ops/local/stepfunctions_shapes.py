@@ -1,7 +1,7 @@
 """Brings a state's parameters into the form that boto3 takes, and boto3's answer into Step Functions' form.
 
-Step Functions writes every name in PascalCase and takes a value as text or bytes where the API wants these: an
-object becomes its JSON. Moto hands both on as they are.
+Step Functions writes every name in PascalCase and takes a value as text or bytes where the API wants these:
+an object becomes its JSON. Moto hands both on as they are.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def _bucket_notification(original: Any) -> Any:
     return get_bucket_notification
 
 
-def _model_without_empty_parts(original: property) -> property:
+def _model_without_empty_parts(original: Any) -> property:
     """SageMaker's DescribeModel leaves out VpcConfig and Containers where a model has none."""
 
     def response_object(self: Model) -> dict[str, Any]:

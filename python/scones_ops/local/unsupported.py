@@ -40,7 +40,7 @@ def operation_of(environ: Environ) -> str:
         return str(target).rsplit(".", 1)[-1]
     action = parse_qs(environ.get("QUERY_STRING", "")).get("Action")
     if action:
-        return action[0]
+        return str(action[0])
     query = environ.get("QUERY_STRING")
     return f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}" + (f"?{query}" if query else "")
 

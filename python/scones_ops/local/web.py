@@ -114,7 +114,7 @@ _ONE_APPLICATION = frozenset(
 
 
 class _Dispatcher(DomainDispatcherApplication):  # type: ignore[misc]
-    """Moto's dispatcher, which otherwise tries a few hundred patterns for each request, one request at a time."""
+    """Moto's dispatcher, which would try a few hundred patterns for each request, one request at a time."""
 
     def __init__(self, create_app: Callable[[Any], Any]) -> None:
         super().__init__(create_app)

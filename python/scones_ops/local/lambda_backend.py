@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from botocore.session import get_session
 from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClientError
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
@@ -21,43 +20,18 @@ from moto.core.base_backend import BackendDict
 
 from scones_ops.local import roles
 from scones_ops.local.context import CONTEXT
-from scones_ops.local.lambda_files import check_zip
+from scones_ops.local.lambda_checks import check_code, check_configuration, check_create
 from scones_ops.local.lambda_logs import tail, write_events
 from scones_ops.local.lambda_pool import Pools, Throttled
-from scones_ops.local.lambda_runtime import FunctionSpec, Outcome
+from scones_ops.local.lambda_types import FunctionSpec, Outcome
 from scones_ops.local.web import COUNTERS
 
 log = logging.getLogger("scones.local.lambda")
 
 MAX_REQUEST_BYTES = 6_291_456
 MAX_EVENT_BYTES = 1_048_576
-ENVIRONMENT_BYTES = 4096
 # AWS retries a failed asynchronous invocation after one and then two more minutes.
 RETRY_SECONDS = (60.0, 120.0)
-
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
-RESERVED_VARIABLES = frozenset(
-    [
-        "_HANDLER",
-        "_X_AMZN_TRACE_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_LAMBDA_RUNTIME_API",
-        "LAMBDA_TASK_ROOT",
-        "LAMBDA_RUNTIME_DIR",
-    ]
-)
 
 _pools: Pools
 
@@ -118,10 +92,10 @@ def install(home: Path) -> None:
     delete = LambdaBackend.delete_function
 
     def create_function(self: LambdaBackend, spec: dict[str, Any]) -> LambdaFunction:
-        _check_create(self, spec)
+        check_create(self, spec)
         function = create(self, spec)
         try:
-            _check_code(function)
+            check_code(function)
         except InvalidParameterValueException:
             delete(self, function.function_name)
             raise
@@ -131,7 +105,7 @@ def install(home: Path) -> None:
         self: LambdaBackend, function_name: str, qualifier: str | None, body: dict[str, Any]
     ) -> Any:
         self.get_function(function_name)
-        _check_configuration(self.account_id, body)
+        check_configuration(self.account_id, body)
         return configure(self, function_name, qualifier, body=body)
 
     def update_function_code(
@@ -141,7 +115,7 @@ def install(home: Path) -> None:
         before = (function.code_bytes, function.code_size, function.code_sha_256)
         answer = recode(self, function_name, qualifier, body)
         try:
-            _check_code(function)
+            check_code(function)
         except InvalidParameterValueException:
             function.code_bytes, function.code_size, function.code_sha_256 = before
             raise
@@ -273,76 +247,6 @@ def _spec(function: LambdaFunction) -> FunctionSpec:
         environment=tuple(sorted(function.environment_vars.items())),
         code=function.code_bytes,
     )
-
-
-def _check_create(backend: LambdaBackend, spec: dict[str, Any]) -> None:
-    """Raise what AWS raises for a function that could never run, and for the kinds that cannot run here."""
-    if spec.get("PackageType", "Zip") != "Zip":
-        raise InvalidParameterValueException(
-            "The local AWS runs functions from zip files only, not from images."
-        )
-    for name in ("Handler", "Runtime"):
-        if not spec.get(name):
-            raise InvalidParameterValueException(
-                f"{name} is a mandatory parameter for functions created with deployment packages."
-            )
-    _check_configuration(backend.account_id, spec)
-
-
-def _check_configuration(account: str, spec: dict[str, Any]) -> None:
-    runtime = spec.get("Runtime")
-    if runtime is not None and runtime not in _known_runtimes():
-        raise InvalidParameterValueException(
-            f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: "
-            f"[{', '.join(_known_runtimes())}] or be a valid ARN"
-        )
-    if runtime is not None and not runtime.startswith("python3"):
-        raise InvalidParameterValueException(f"The local AWS runs Python functions only, not {runtime}.")
-    if spec.get("Layers"):
-        raise InvalidParameterValueException("The local AWS runs functions without layers only.")
-    for name, low, high in (("Timeout", 1, 900), ("MemorySize", 128, 10240)):
-        value = spec.get(name)
-        if value is not None and not low <= int(value) <= high:
-            bound = (
-                f"less than or equal to {high}" if int(value) > high else f"greater than or equal to {low}"
-            )
-            raise InvalidParameterValueException(
-                f"Value '{value}' at '{name[0].lower() + name[1:]}' failed to satisfy constraint: "
-                f"Member must have value {bound}"
-            )
-    variables = spec.get("Environment", {}).get("Variables", {})
-    reserved = sorted(RESERVED_VARIABLES.intersection(variables))
-    if reserved:
-        raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you "
-            "have provided contains reserved keys that are currently not supported for modification. "
-            f"Reserved keys used in this request: {', '.join(reserved)}"
-        )
-    if sum(len(name.encode()) + len(value.encode()) for name, value in variables.items()) > ENVIRONMENT_BYTES:
-        raise InvalidParameterValueException(
-            "Lambda was unable to configure your environment variables because the environment variables you "
-            "have provided exceeded the 4KB limit."
-        )
-    if spec.get("Role") and not roles.can_be_assumed_by(account, spec["Role"], "lambda.amazonaws.com"):
-        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
-
-
-def _check_code(function: LambdaFunction) -> None:
-    refusal = check_zip(function.code_bytes)
-    if refusal:
-        raise InvalidParameterValueException(refusal)
-
-
-def _known_runtimes() -> list[str]:
-    """Return the runtimes of AWS's own API model, newest API first come last."""
-    global _runtimes
-    if not _runtimes:
-        model = get_session().get_service_model("lambda")
-        _runtimes = list(model.shape_for("Runtime").enum)
-    return _runtimes
-
-
-_runtimes: list[str] = []
 
 
 def _count_functions() -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from scones_ops.local.credentials import role_session
 from scones_ops.local.lambda_files import runtime_folder, unpack
-from scones_ops.local.lambda_runtime import FunctionSpec, Outcome, Worker, WorkerGone
+from scones_ops.local.lambda_runtime import Worker
+from scones_ops.local.lambda_types import FunctionSpec, Outcome, WorkerGone
 
 # AWS would start up to 1000; here more than the cores can run only costs memory, so the rest wait their turn.
 MAX_WORKERS = 2 * (os.cpu_count() or 1)

@@ -7,7 +7,6 @@ buffer, as a frozen sandbox does on AWS, and nothing of ours runs.
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
@@ -17,7 +16,6 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from scones_ops.local import lambda_bootstrap
 from scones_ops.local.credentials import RoleSession
 from scones_ops.local.lambda_http import Connection, Request
 from scones_ops.local.lambda_logs import LogCutter, Report, now_ms
+from scones_ops.local.lambda_types import FunctionSpec, Outcome, WorkerGone, error_answer, with_request_id
 from scones_ops.local.processes import end_child, start_child
 
 MAX_RESPONSE_BYTES = 6_291_556
@@ -32,41 +31,6 @@ INIT_SECONDS = 10.0
 # How often a long invocation's memory is looked at.
 _TICK_SECONDS = 0.2
 _API = "/2018-06-01/runtime"
-
-
-@dataclass(frozen=True)
-class FunctionSpec:
-    """What a worker is made of: one published state of a function. Seconds and megabytes."""
-
-    account: str
-    region: str
-    name: str
-    version: str
-    arn: str
-    handler: str
-    runtime: str
-    role: str
-    timeout: int
-    memory_mb: int
-    log_group: str
-    code_sha256: str
-    environment: tuple[tuple[str, str], ...]
-    code: bytes = field(repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The answer of one invocation: payload, "Unhandled" if it is an error, and the log events around it."""
-
-    request_id: str
-    log_stream: str
-    payload: bytes
-    function_error: str | None
-    events: list[tuple[int, str]]
-
-
-class WorkerGone(Exception):
-    """The worker ended before it took the event: another one may be tried."""
 
 
 class Worker:
@@ -152,7 +116,7 @@ class Worker:
             request.connection.answer(202, b'{"status":"OK"}')
             if request.path == f"{_API}/init/error":
                 self._dead = True
-                return _with_request_id(request.body, request_id), "Unhandled"
+                return with_request_id(request.body, request_id), "Unhandled"
 
     def _send_event(
         self, payload: bytes, request_id: str, deadline: float, client_context: str | None
@@ -181,7 +145,7 @@ class Worker:
             request.connection.answer(202, b'{"status":"OK"}')
             if request.path == f"{_API}/invocation/{request_id}/response":
                 if len(request.body) > MAX_RESPONSE_BYTES:
-                    return _error(
+                    return error_answer(
                         "Function.ResponseSizeTooLarge",
                         "Response payload size exceeded maximum allowed payload size "
                         f"({MAX_RESPONSE_BYTES} bytes).",
@@ -226,7 +190,7 @@ class Worker:
         status = self._exit_status()
         self._dead = True
         if over_memory:
-            return _error(
+            return error_answer(
                 "Runtime.OutOfMemory",
                 f"RequestId: {request_id} Error: Runtime exited with error: signal: killed",
             )
@@ -234,7 +198,7 @@ class Worker:
             text = f"Task timed out after {self.spec.timeout:.2f} seconds"
             self._logs.feed(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3].encode())
             self._logs.feed(f"Z {request_id} {text}\n\n".encode())
-            return _error("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
+            return error_answer("Sandbox.Timedout", f"RequestId: {request_id} Error: {text}")
         if status == 0:
             how = "Runtime exited without providing a reason"
         elif status < 0:
@@ -243,7 +207,7 @@ class Worker:
         else:
             how = f"Runtime exited with error: exit status {status}"
         self._logs.feed(f"RequestId: {request_id} Error: {how}\nRuntime.ExitError\n".encode())
-        return _error("Runtime.ExitError", f"RequestId: {request_id} Error: {how}")
+        return error_answer("Runtime.ExitError", f"RequestId: {request_id} Error: {how}")
 
     def _exit_status(self) -> int | None:
         """Return the status of a worker whose output has ended, None if it still runs."""
@@ -320,13 +284,3 @@ class Worker:
             "NO_PROXY": "127.0.0.1,localhost",
         }
         return dict(spec.environment) | own | self.session.environment()
-
-
-def _error(error_type: str, message: str) -> tuple[bytes, str]:
-    return json.dumps({"errorType": error_type, "errorMessage": message}).encode(), "Unhandled"
-
-
-def _with_request_id(body: bytes, request_id: str) -> bytes:
-    """Return an init error as Invoke answers it: with the id of the request that met it."""
-    error = json.loads(body)
-    return json.dumps(error | {"requestId": request_id}).encode()

@@ -12,6 +12,7 @@ from scones_ops.local import (
     stepfunctions_api,
     stepfunctions_clients,
     stepfunctions_jsonata,
+    stepfunctions_machines,
     stepfunctions_map,
     stepfunctions_parse,
     stepfunctions_shapes,
@@ -27,4 +28,5 @@ def install(home: Path) -> None:
     stepfunctions_shapes.install()
     stepfunctions_jsonata.install()
     stepfunctions_map.install()
+    stepfunctions_machines.install()
     stepfunctions_api.install()

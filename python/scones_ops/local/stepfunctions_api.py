@@ -1,4 +1,4 @@
-"""The API of Step Functions where moto lacks an operation or takes what AWS refuses.
+"""The API for executions and Map runs where moto lacks an operation or takes what AWS refuses.
 
 API: https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html
 """
@@ -22,17 +22,13 @@ from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import (
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
-    ExecutionStatus,
-    InvalidDefinition,
     InvalidExecutionInput,
     InvalidName,
     ResourceNotFound,
-    StateMachineAlreadyExists,
     StateMachineTypeNotSupported,
 )
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.eval.states import StateData
-from moto.stepfunctions.parser.asl.parse.asl_parser import ASLParserException
 from moto.stepfunctions.parser.backend.execution import (
     BaseExecutionWorkerCommunication,
     Execution,
@@ -41,12 +37,9 @@ from moto.stepfunctions.parser.backend.execution import (
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from scones_ops.local import roles
 from scones_ops.local.context import CONTEXT
-from scones_ops.local.stepfunctions_check import Problem, find_problems
-from scones_ops.local.stepfunctions_executions import EXECUTIONS
+from scones_ops.local.stepfunctions_executions import EXECUTIONS, stop
 from scones_ops.local.stepfunctions_map_run import RUNS, find_child, timestamp
-from scones_ops.local.stepfunctions_parse import parse
 from scones_ops.local.web import COUNTERS
 
 log = logging.getLogger("scones.local.states")
@@ -59,20 +52,16 @@ _lock = threading.Lock()
 
 
 def install() -> None:
-    """Complete the API of Step Functions."""
+    """Complete the API for executions."""
     COUNTERS["state machines"] = lambda: len(_backend().state_machines)
     COUNTERS["executions running"] = EXECUTIONS.count_running
     backend, response = StepFunctionsParserBackend, StepFunctionResponse
     _name_errors()
-    backend._validate_definition = staticmethod(_refuse_bad_definition)
     backend.start_execution = start_execution
     backend.describe_execution = _describe_execution
     backend.describe_map_run = _describe_map_run
     backend.list_map_runs = _list_map_runs
     backend.update_map_run = _update_map_run
-    _check_machines(backend)
-    response.validate_state_machine_definition = _validate_state_machine_definition
-    response.list_state_machine_versions = _list_state_machine_versions
     response.start_sync_execution = _start_sync_execution
     response.describe_execution = _describe_execution_response
     response.list_executions = _list_executions_response(response.list_executions)
@@ -166,69 +155,6 @@ def _checked_name(name: str | None) -> str:
     return name
 
 
-def _refuse_bad_definition(definition: str) -> None:
-    problems = _definition_problems(definition)
-    if problems:
-        raise InvalidDefinition(f"Invalid State Machine Definition: '{', '.join(map(str, problems))}'")
-
-
-def _definition_problems(definition: str) -> list[Problem]:
-    problems = find_problems(definition)
-    if problems:
-        return problems
-    try:
-        parse(definition)
-    except ASLParserException as error:
-        return [Problem("SCHEMA_VALIDATION_FAILED", str(error), "/")]
-    except Exception as error:
-        # Moto's reader raises many kinds for what it cannot take; all of them are faults of the definition.
-        return [Problem("SCHEMA_VALIDATION_FAILED", f"{type(error).__name__}: {error}", "/")]
-    return []
-
-
-def _check_machines(backend: type[StepFunctionsParserBackend]) -> None:
-    create, update, delete = (
-        backend.create_state_machine, backend.update_state_machine, backend.delete_state_machine,
-    )  # fmt: skip
-
-    def create_state_machine(self: StepFunctionsParserBackend, name: str, **given: Any) -> StateMachine:
-        _refuse_role(self.account_id, given["roleArn"])
-        known = next((machine for machine in self.state_machines if machine.name == name), None)
-        if known is not None and (known.definition, known.type) != (
-            given["definition"],
-            given.get("sm_type") or "STANDARD",
-        ):
-            raise StateMachineAlreadyExists(f"State Machine Already Exists: '{known.arn}'")
-        return create(self, name=name, **given)
-
-    def update_state_machine(self: StepFunctionsParserBackend, arn: str, **given: Any) -> StateMachine:
-        if given.get("role_arn"):
-            _refuse_role(self.account_id, given["role_arn"])
-        return update(self, arn, **given)
-
-    def delete_state_machine(self: StepFunctionsParserBackend, arn: str) -> None:
-        for execution in EXECUTIONS.forget_machine(arn):
-            if execution.status == "RUNNING":
-                _stop(execution, "States.Runtime", "The state machine was deleted")
-        delete(self, arn)
-
-    backend.create_state_machine = create_state_machine
-    backend.update_state_machine = update_state_machine
-    backend.delete_state_machine = delete_state_machine
-
-
-class _RoleRefused(ValidationException):  # type: ignore[misc]
-    TYPE = "AccessDeniedException"
-
-
-def _refuse_role(account: str, role_arn: str) -> None:
-    if not roles.can_be_assumed_by(account, role_arn, "states.amazonaws.com"):
-        raise _RoleRefused(
-            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized "
-            "to assume the provided role."
-        )
-
-
 def _describe_execution(self: StepFunctionsParserBackend, execution_arn: str) -> Execution:
     self._validate_execution_arn(execution_arn)
     execution = EXECUTIONS.get(execution_arn)
@@ -257,30 +183,6 @@ def _update_map_run(self: StepFunctionsParserBackend, map_run_arn: str, *values:
     if map_run_arn not in RUNS:
         raise ResourceNotFound(f"Resource not found: '{map_run_arn}'")
     RUNS[map_run_arn].record.update(*values, **given)
-
-
-def _validate_state_machine_definition(self: StepFunctionResponse) -> ActionResult:
-    problems = _definition_problems(self._get_param("definition") or "")
-    diagnostics = [
-        {"severity": "ERROR", "code": problem.code, "message": problem.message, "location": problem.location}
-        for problem in problems
-    ]
-    return ActionResult(
-        {"result": "FAIL" if problems else "OK", "diagnostics": diagnostics, "truncated": False}
-    )
-
-
-def _list_state_machine_versions(self: StepFunctionResponse) -> ActionResult:
-    machine = self.stepfunction_backend.describe_state_machine(self._get_param("stateMachineArn"))
-    versions = sorted(machine.versions.values(), key=lambda version: version.version, reverse=True)
-    return ActionResult(
-        {
-            "stateMachineVersions": [
-                {"stateMachineVersionArn": version.arn, "creationDate": version.creation_date}
-                for version in versions
-            ]
-        }
-    )
 
 
 def _start_sync_execution(self: StepFunctionResponse) -> ActionResult:
@@ -344,16 +246,8 @@ def _stop_execution_response(self: StepFunctionResponse) -> ActionResult:
     if execution.sm_type == "EXPRESS":
         raise StateMachineTypeNotSupported("This operation is not supported by this type of state machine")
     if execution.status == "RUNNING":
-        _stop(execution, self._get_param("error"), self._get_param("cause"))
+        stop(execution, self._get_param("error"), self._get_param("cause"))
     return ActionResult({"stopDate": execution.stop_date})
-
-
-def _stop(execution: Execution, error: str | None, cause: str | None) -> None:
-    """Abort the execution now; what a task of it still does is not waited for."""
-    execution.error, execution.cause = error, cause
-    execution.stop_date = datetime.now(UTC)
-    execution.stop(stop_date=execution.stop_date, error=error, cause=cause)
-    execution.exec_status = ExecutionStatus.ABORTED
 
 
 def _history_response(self: StepFunctionResponse) -> ActionResult:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from datetime import UTC, datetime
 from typing import Any
+
+from moto.stepfunctions.parser.api import ExecutionStatus
 
 KEPT_EXECUTIONS = 20_000
 KEPT_HISTORIES = 1_000
@@ -64,3 +67,11 @@ class Executions:
 
 
 EXECUTIONS = Executions()
+
+
+def stop(execution: Any, error: str | None, cause: str | None) -> None:
+    """Abort the execution now; what a task of it still does is not waited for."""
+    execution.error, execution.cause = error, cause
+    execution.stop_date = datetime.now(UTC)
+    execution.stop(stop_date=execution.stop_date, error=error, cause=cause)
+    execution.exec_status = ExecutionStatus.ABORTED

@@ -14,7 +14,7 @@ from typing import Any
 from moto.stepfunctions.parser.api import ExecutionStatus
 
 KEPT_EXECUTIONS = 20_000
-KEPT_HISTORIES = 1_000
+KEPT_HISTORY_BYTES = 256 * 1024 * 1024
 
 
 class Executions:
@@ -22,7 +22,8 @@ class Executions:
 
     def __init__(self) -> None:
         self._by_arn: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
-        self._with_history: deque[Any] = deque()
+        self._with_history: deque[tuple[Any, int]] = deque()
+        self._history_bytes = 0
         self._lock = threading.Lock()
 
     def add(self, execution: Any, machine: Any) -> None:
@@ -41,11 +42,14 @@ class Executions:
         return found[0] if found else None
 
     def ended(self, execution: Any) -> None:
-        """Take note that the execution has ended, and drop the oldest history if there are too many."""
+        """Take note that the execution has ended, and drop the oldest histories if they hold too much."""
+        size = _history_size(execution)
         with self._lock:
-            self._with_history.append(execution)
-            if len(self._with_history) > KEPT_HISTORIES:
-                oldest = self._with_history.popleft()
+            self._with_history.append((execution, size))
+            self._history_bytes += size
+            while self._history_bytes > KEPT_HISTORY_BYTES and len(self._with_history) > 1:
+                oldest, held = self._with_history.popleft()
+                self._history_bytes -= held
                 oldest.exec_worker.env = None
 
     def forget_machine(self, machine_arn: str) -> list[Any]:
@@ -64,6 +68,19 @@ class Executions:
         """Return how many executions have not ended."""
         with self._lock:
             return sum(execution.status == "RUNNING" for execution, _ in self._by_arn.values())
+
+
+def _history_size(execution: Any) -> int:
+    """Return about how many bytes the texts in the execution's events hold."""
+    events = execution.exec_worker.env.event_manager.get_event_history()
+    return sum(
+        len(text)
+        for event in events
+        for details in event.values()
+        if isinstance(details, dict)
+        for text in details.values()
+        if isinstance(text, str)
+    )
 
 
 EXECUTIONS = Executions()

@@ -17,8 +17,8 @@ from typing import Any
 
 import boto3
 import numpy as np
-from data_helpers import meta, write_archive
 
+from data_helpers import meta, write_archive
 from scones_ops.data.classes import OFFICIAL
 from scones_ops.data.drawing import draw_vehicle
 from scones_ops.settings import LOCAL_CREDENTIALS, Settings, load_settings

@@ -5,7 +5,6 @@ The tests run in this order on one stack: each leaves it deployed, the last remo
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import time

@@ -81,7 +81,9 @@ def test_the_metric_definitions_read_what_the_script_prints(tmp_path: Path) -> N
     line = "validation:accuracy=0.9512 validation:loss=0.1400 validation:calibration_error=1e-05"
     found = {
         item["name"]: match[1]
-        for item in transfer(settings_for(tmp_path), tmp_path)["algorithm_specification"]["metric_definitions"]
+        for item in transfer(settings_for(tmp_path), tmp_path)["algorithm_specification"][
+            "metric_definitions"
+        ]
         if (match := re.search(item["regex"], line))
     }
     assert found == {
@@ -94,7 +96,10 @@ def test_the_metric_definitions_read_what_the_script_prints(tmp_path: Path) -> N
 def test_on_spot_the_script_keeps_checkpoints_where_sagemaker_saves_them(tmp_path: Path) -> None:
     request = transfer(settings_for(tmp_path, TRAINING_SPOT="true"), tmp_path)
     assert request["enable_managed_spot_training"] is True
-    assert json.loads(request["hyper_parameters"]["checkpoint_dir"]) == request["checkpoint_config"]["local_path"]
+    assert (
+        json.loads(request["hyper_parameters"]["checkpoint_dir"])
+        == request["checkpoint_config"]["local_path"]
+    )
     limits = request["stopping_condition"]
     assert limits["max_wait_time_in_seconds"] >= limits["max_runtime_in_seconds"]
     assert "enable_managed_spot_training" not in transfer(settings_for(tmp_path), tmp_path)

@@ -73,6 +73,11 @@ def transfer_request(
             "metric_definitions": [{"name": name, "regex": f"{name}={NUMBER}"} for name in METRICS],
         },
         "input_data_config": channels(dataset_uri),
+        "environment": {
+            "PIP_QUIET": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+        },
     }
 
 

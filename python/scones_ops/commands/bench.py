@@ -14,7 +14,7 @@ def register(subparsers: Subparsers) -> None:
     add_command(
         subparsers,
         "bench",
-        "measure the deployed endpoint over the test pictures, beside bare ONNX Runtime in the same run",
+        "Measure the deployed endpoint over the test pictures, beside bare ONNX Runtime in the same run.",
         "scones-ops bench",
         run,
     )

@@ -20,7 +20,7 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "classify",
-        "send a picture through the workflow: a file, a key of the project's bucket, or an s3:// URI",
+        "Send a picture through the workflow: a file, a key of the project's bucket, or an s3:// URI.",
         "scones-ops classify photo.jpg datasets/3f2a90c1d4e5/test/bike_s_000071.png",
         run,
     )

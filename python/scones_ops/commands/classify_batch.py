@@ -23,7 +23,7 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "classify-batch",
-        "send every picture under a prefix of the bucket through the workflow, as a Distributed Map",
+        "Send every picture under a prefix of the bucket through the workflow, as a Distributed Map.",
         "scones-ops classify-batch incoming/",
         run,
     )

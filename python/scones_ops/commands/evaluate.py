@@ -13,7 +13,7 @@ def register(subparsers: Subparsers) -> None:
     add_command(
         subparsers,
         "evaluate",
-        "send the test pictures through the deployed state machine and measure its answers",
+        "Send the test pictures through the deployed state machine and measure its answers.",
         "scones-ops evaluate",
         run,
     )

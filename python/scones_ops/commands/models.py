@@ -16,7 +16,7 @@ def register(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "models",
-        "list the trained models, or hand one of them over again",
+        "List the trained models, or hand one of them over again.",
         "scones-ops models use scones-unlimited-0123456789ab",
         run,
     )

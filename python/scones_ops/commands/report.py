@@ -14,7 +14,7 @@ def register(subparsers: Subparsers) -> None:
     add_command(
         subparsers,
         "report",
-        "write the last evaluation as one HTML page that opens offline, its charts as PNG beside it",
+        "Write the last evaluation as one HTML page that opens offline, its charts as PNG beside it.",
         "scones-ops report",
         run,
     )

@@ -16,7 +16,7 @@ def register(subparsers: Subparsers) -> None:
     add_command(
         subparsers,
         "train",
-        "stage the data, train on SageMaker, check the gate, hand the model over to Terraform",
+        "Stage the data, train on SageMaker, check the gate, hand the model over to Terraform.",
         "TARGET=aws scones-ops train",
         run,
     )

@@ -52,5 +52,5 @@ def require_ready(settings: Settings) -> None:
     """Raise ToolMissing for the first thing this machine lacks, with what mends it."""
     for finding in examine(settings):
         if not finding.good:
-            raise ToolMissing(f"{finding.subject}: {finding.found}: {finding.mend}")
+            raise ToolMissing(f"{finding.subject}: {finding.mend}")
         say(f"{finding.subject}: {finding.found}")

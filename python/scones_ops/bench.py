@@ -20,6 +20,7 @@ from PIL import Image
 
 from scones_ops.aws import client
 from scones_ops.errors import InfrastructureFailed, ModelNotFound
+from scones_ops.files import write_json
 from scones_ops.settings import Settings
 
 CLIENTS = (1, 4)
@@ -153,10 +154,5 @@ def table(speeds: Sequence[Speed]) -> str:
 
 def write_bench(settings: Settings, speeds: Sequence[Speed], about: dict[str, Any]) -> Path:
     """Write build/<workspace>/bench.json, whole or not at all, and return its path."""
-    path = settings.build_dir / "bench.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     document = {**about, "cpus": os.cpu_count(), "speeds": [asdict(speed) for speed in speeds]}
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(document, indent=2) + "\n")
-    beside.replace(path)
-    return path
+    return write_json(settings.build_dir / "bench.json", document)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from typing import Any
 import jsonschema
 
 from scones_ops.errors import HandoffInvalid
+from scones_ops.files import write_json
 from scones_ops.settings import Settings
 
 
@@ -65,11 +65,7 @@ def write_handoff(settings: Settings, record: ModelRecord, endpoint_enabled: boo
     fault = _fault(document, _schema())
     if fault:
         raise HandoffInvalid(f"the model cannot be handed over: {fault}; train again with `make train`")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(document, indent=2) + "\n")
-    beside.replace(path)
-    return path
+    return write_json(path, document)
 
 
 def read_handoff(settings: Settings) -> Handoff | None:

@@ -22,6 +22,7 @@ from scones_ops import packaging
 from scones_ops.aws import client
 from scones_ops.console import say
 from scones_ops.errors import InfrastructureFailed, ToolMissing
+from scones_ops.files import write_json
 from scones_ops.handoff import Handoff, read_handoff
 from scones_ops.settings import Settings
 from scones_ops.terraform import (
@@ -202,7 +203,7 @@ class Infrastructure:
             say(f"model {handoff.model.name} is left out: its artifact {handoff.model.data_url} is gone")
             handoff = None
         path = self.settings.build_dir / "terraform.tfvars.json"
-        files = [str(_write_json(path, variables(self.settings, handoff)))]
+        files = [str(write_json(path, variables(self.settings, handoff)))]
         if handoff is not None:
             files.append(str(self.settings.handoff_file))
         return {"var_file": files}
@@ -302,11 +303,3 @@ def _init_key(folder: Path, mirror: Path | None) -> str:
         if path.name in ("main.tf", "versions.tf", "backend.tf"):
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(values, indent=2) + "\n")
-    beside.replace(path)
-    return path

@@ -11,7 +11,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scones_ops.errors import PackagingFailed
+from scones_ops.files import write_whole
 from scones_ops.settings import SHARED_FILE, Settings
 
 SHARED = "shared"
@@ -119,10 +119,7 @@ def _package(settings: Settings, lambdas: Path, name: str) -> Package:
     target = package_dir(settings) / f"{name}.zip"
     changed = _comment(target) != comment
     if changed:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        beside.write_bytes(zip_bytes(files, comment))
-        beside.replace(target)
+        write_whole(target, zip_bytes(files, comment))
     return Package(name, target, target.stat().st_size, changed)
 
 

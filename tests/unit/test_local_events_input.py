@@ -30,8 +30,7 @@ def test_placeholders_are_json_outside_quotes_and_plain_within() -> None:
                 "size": "$.detail.object.size",
                 "no": "$.detail.no",
             },
-            "InputTemplate": '{"k": <key>, "text": "<key> of <size>", '
-            '"n": <size>, "v": <no>, "e": "<no>"}',
+            "InputTemplate": '{"k": <key>, "text": "<key> of <size>", "n": <size>, "v": <no>, "e": "<no>"}',
         }
     }
     assert json.loads(target_input(target, EVENT, RULE)) == {

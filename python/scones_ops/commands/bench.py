@@ -23,8 +23,10 @@ def register(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Measure, print the table and write build/<workspace>/bench.json."""
     from scones_ops import bench
+    from scones_ops.aws import account
     from scones_ops.data import load_dataset
 
+    account(settings)
     dataset = load_dataset(settings.dataset_dir)
     bodies = [dataset.file(picture).read_bytes() for picture in dataset.split("test")]
     note = ", generated data" if dataset.generated else ""

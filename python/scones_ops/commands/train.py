@@ -38,12 +38,13 @@ def train(settings: Settings, *, allow_generated: bool) -> ModelRecord:
     from scones_ops.training import check_algorithm, train_model
 
     check_algorithm(settings)
+    if settings.target == "aws":
+        account(settings)  # before a long download, not after it
     dataset = prepare_dataset(settings, allow_generated=allow_generated)
     if settings.target == "local":
         from scones_ops.local.control import ensure_up
 
         ensure_up(settings)
-    account(settings)
     infrastructure = Infrastructure(settings)
     if not infrastructure.is_applied():
         infrastructure.apply()

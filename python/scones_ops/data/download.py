@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from scones_ops.console import progress
 from scones_ops.errors import ArchiveInvalid, ArchiveUnreachable, DiskFull
+from scones_ops.files import write_json
 
 CHUNK = 1 << 20
 TRIES = 4
@@ -217,12 +218,9 @@ class _Part:
         if keep:
             return
         self.discard()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         tag = response.headers.get("ETag", "")
         validator = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
-        temporary = self._note.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"validator": validator, "total": total}))
-        temporary.replace(self._note)
+        write_json(self._note, {"validator": validator, "total": total})
 
     def md5(self) -> str:
         with self.path.open("rb") as file:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from scones_ops.errors import EvaluationMissing
 from scones_ops.evaluation.metrics import Bin, Calibration, Latency, RiskPoint, Share
+from scones_ops.files import write_whole
 from scones_ops.settings import Settings
 
 EVALUATION_FILE = "evaluation.json"
@@ -122,16 +122,6 @@ def read_evaluation(folder: Path) -> tuple[Evaluation, tuple[Record, ...]]:
             f"the files in {folder} are of two evaluations (one was interrupted): run `make evaluate` again"
         )
     return evaluation, records
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path` whole, or leave what was there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _record(values: dict[str, Any]) -> Record:

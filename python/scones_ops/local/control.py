@@ -26,6 +26,7 @@ from typing import Any
 
 from scones_ops.console import say
 from scones_ops.errors import LocalAwsUnavailable
+from scones_ops.files import write_whole
 from scones_ops.local.port_owner import describe_owner
 from scones_ops.settings import Settings
 
@@ -233,9 +234,7 @@ def _recorded_pid(home: Path) -> int | None:
 
 
 def _write_pid(home: Path, pid: int) -> None:
-    temporary = _pid_file(home).with_suffix(".new")
-    temporary.write_text(f"{pid}\n")
-    temporary.replace(_pid_file(home))
+    write_whole(_pid_file(home), f"{pid}\n".encode())
 
 
 def _clear_work(home: Path) -> None:

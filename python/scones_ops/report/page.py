@@ -13,8 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from scones_ops.errors import HandoffInvalid
-from scones_ops.evaluation.store import Evaluation, Record, evaluation_dir, read_evaluation, write_whole
+from scones_ops.evaluation.store import Evaluation, Record, evaluation_dir, read_evaluation
 from scones_ops.evaluation.text import NAMES, interval, percent
+from scones_ops.files import write_whole
 from scones_ops.handoff import read_handoff
 from scones_ops.report import charts, charts_quality, content, style
 from scones_ops.report.charts import Table

@@ -77,6 +77,10 @@ def test_the_test_pictures_are_no_channel(tmp_path: Path) -> None:
     )
 
 
+def test_one_machine_trains_because_the_script_shares_no_work_out(tmp_path: Path) -> None:
+    assert transfer(settings_for(tmp_path), tmp_path)["resource_config"]["instance_count"] == 1
+
+
 def test_the_metric_definitions_read_what_the_script_prints(tmp_path: Path) -> None:
     line = "validation:accuracy=0.9512 validation:loss=0.1400 validation:calibration_error=1e-05"
     found = {

@@ -89,7 +89,7 @@ def common_request(settings: Settings, *, name: str, bucket: str, role_arn: str,
         "output_data_config": {"s3_output_path": f"s3://{bucket}/training"},
         "resource_config": {
             "instance_type": settings.training_instance_type,
-            "instance_count": settings.training_instance_count,
+            "instance_count": 1,  # train.py shares no work out: more machines would train the same model
             "volume_size_in_gb": VOLUME_GB,
         },
         "stopping_condition": {"max_runtime_in_seconds": settings.training_max_seconds},

@@ -7,11 +7,17 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from scones_ops.training.source import pack, source_files
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_same_files_give_the_same_bytes_under_any_umask_and_order() -> None:
@@ -50,15 +56,38 @@ def test_the_entry_point_runs_from_the_archive_alone(tmp_path: Path) -> None:
         assert expected in ran.stdout
 
 
+CONTAINERS_OWN = {"packaging", "torch", "typing-extensions"}  # AWS's containers have them; pure, or theirs
+
+
+def requirements() -> Iterator[tuple[str, dict[str, str]]]:
+    """Each requirements file of the containers: its name, and its packages with what follows the name."""
+    for file in (ROOT / "python/scones_ops/container").glob("requirements-*.txt"):
+        asked = [Requirement(line) for line in file.read_text().splitlines() if not line.startswith("#")]
+        yield file.name, {canonicalize_name(one.name): str(one.specifier) for one in asked}
+
+
 def test_the_containers_install_the_versions_that_are_tested_here() -> None:
-    root = Path(__file__).resolve().parents[2]
-    pins = dict(
-        line.lower().replace("_", "-").split("==")
-        for line in (root / "constraints.txt").read_text().splitlines()
-        if "==" in line
-    )
-    for file in (root / "python/scones_ops/container").glob("requirements-*.txt"):
-        for line in file.read_text().splitlines():
-            if "==" in line:
-                name, version = line.split("==")
-                assert pins[name] == version, f"{file.name}: {name}"
+    tested = {
+        canonicalize_name(name): f"=={version}"
+        for name, mark, version in (
+            line.partition("==") for line in (ROOT / "constraints.txt").read_text().splitlines()
+        )
+        if mark
+    }
+    files = dict(requirements())
+    assert len(files) == 2
+    for file, asked in files.items():
+        for name, version in asked.items():
+            assert tested[name] == version, f"{file}: {name}"
+
+
+def test_nothing_that_the_containers_install_floats() -> None:
+    for file, asked in requirements():
+        for name in asked:
+            needs = [Requirement(line) for line in metadata.requires(name) or ()]
+            needed = {
+                canonicalize_name(one.name)
+                for one in needs
+                if one.marker is None or one.marker.evaluate({"python_version": "3.12", "extra": ""})
+            }
+            assert needed - CONTAINERS_OWN <= asked.keys(), f"{file}: {name}"

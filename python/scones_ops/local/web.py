@@ -49,8 +49,12 @@ class Application:
         self._since = time.time()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path == HEALTH_PATH:
+        refusal = refusal_of(environ)
+        if refusal:
+            log.warning("refused: %s %s (%s)", environ["REQUEST_METHOD"], environ.get("PATH_INFO"), refusal)
+            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{refusal}\n".encode()]
+        if environ.get("PATH_INFO") == HEALTH_PATH:
             return self._health(start_response)
 
         answer = self._ask_moto(environ)
@@ -93,6 +97,21 @@ class Application:
         ).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
+
+
+def refusal_of(environ: Environ) -> str | None:
+    """Return why the request is refused, None for one of this machine's AWS clients.
+
+    Any web page may send requests to 127.0.0.1, under a name of its own too (DNS rebinding). A browser then
+    says where they come from; no AWS client does.
+    """
+    if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") != "none":
+        return "The local AWS does not answer web pages."
+    if environ.get("HTTP_HOST") not in (f"127.0.0.1:{CONTEXT.port}", f"localhost:{CONTEXT.port}"):
+        return f"The local AWS answers as 127.0.0.1:{CONTEXT.port} or localhost:{CONTEXT.port} only."
+    if environ.get("PATH_INFO", "").startswith("/moto-api"):
+        return "The local AWS has no such interface: state changes through AWS's own operations."
+    return None
 
 
 # Services whose requests all go to one application of moto's, whatever their path and headers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from local_aws_parts import LocalAws, free_port, running, wait_for
+from local_aws_parts import ACCOUNT, LocalAws, free_port, running, wait_for
 
 from scones_ops.errors import LocalAwsUnavailable
 from scones_ops.local import control
@@ -160,6 +161,53 @@ def test_the_user_s_own_aws_settings_do_not_reach_it(tmp_path: Path, monkeypatch
         names = "os.environ.get('AWS_PROFILE'), os.environ['AWS_REGION']"
         source = f"import os\ndef handler(event, context):\n    return [{names}]\n"
         assert aws.invoke(aws.function(source), {})[1] == [None, "us-east-1"]
+
+
+def ask(aws: LocalAws, method: str, path: str, **headers: str) -> tuple[int, str]:
+    """Return (status, body) of a request with exactly these headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", aws.port, timeout=10)
+    try:
+        connection.request(method, path, headers={"Host": f"127.0.0.1:{aws.port}"} | headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("PUT", "/made-by-a-web-page", {"Origin": "https://example.com"}),
+        ("PUT", "/made-by-a-web-page", {"Origin": "null"}),
+        ("GET", "/made-by-a-web-page", {"Sec-Fetch-Site": "cross-site"}),
+        ("OPTIONS", "/made-by-a-web-page", {"Origin": "https://example.com"}),
+        ("GET", "/_scones/health", {"Host": "example.com"}),
+        ("PUT", "/made-by-a-web-page", {"Host": "rebound.example.com:4566"}),
+        ("PUT", "/made-by-a-web-page", {"Host": "127.0.0.1"}),
+        ("POST", "/moto-api/reset", {}),
+        ("GET", "/moto-api/data.json", {}),
+    ],
+)
+def test_a_web_page_can_neither_read_nor_change_anything(
+    aws: LocalAws, method: str, path: str, headers: dict[str, str]
+) -> None:
+    bucket = aws.bucket()
+    status, body = ask(aws, method, path, **headers)
+    assert status == 403 and len(body.splitlines()) == 1
+    buckets = {found["Name"] for found in aws.client("s3").list_buckets()["Buckets"]}
+    assert bucket in buckets and "made-by-a-web-page" not in buckets
+
+
+def test_it_answers_as_localhost_too(aws: LocalAws) -> None:
+    assert ask(aws, "GET", "/_scones/health", Host=f"localhost:{aws.port}")[0] == 200
+    client = boto3.client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=f"http://localhost:{aws.port}",
+        aws_access_key_id="AKIALOCALSCONES00000",
+        aws_secret_access_key="any",
+    )
+    assert client.get_caller_identity()["Account"] == ACCOUNT
 
 
 def test_a_bucket_that_denies_plain_http_can_be_used(aws: LocalAws) -> None:

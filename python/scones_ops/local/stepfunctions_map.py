@@ -20,6 +20,9 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import (
     resource_eval_s3 as reader_s3,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (  # noqa: E501
+    DistributedIterationComponent,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.inline_iteration_component import (  # noqa: E501
     InlineIterationComponent,
 )
@@ -53,6 +56,9 @@ from scones_ops.local.stepfunctions_results import write_results
 # AWS runs up to 10,000 items at once. Here each costs a thread, and the functions behind run a few at a time.
 MAX_THREADS = 16
 
+# Where a frame's heap holds the record of the run that its Map state began last.
+_RUN = "scones map run"
+
 _DistributedWorker = distributed_worker.DistributedItemProcessorWorker
 
 
@@ -65,6 +71,7 @@ def install() -> None:
     reader_s3.ResourceEvalS3._handle_list_objects_v2 = staticmethod(_list_all_objects)
     writer_s3.ResourceEvalS3._handle_put_object = staticmethod(_write_results)
     _register_runs()
+    _remember_run()
     _write_results_of_failed_runs()
 
 
@@ -192,6 +199,17 @@ def _register_runs() -> None:
     MapRunRecord.set_stop = set_stop
 
 
+def _remember_run() -> None:
+    """Keep a state's run in the state's own frame: other branches of the execution have runs, too."""
+    evaluate = DistributedIterationComponent._eval_body
+
+    def _eval_body(self: DistributedIterationComponent, env: Any) -> None:
+        env.heap[_RUN] = env.stack[-1].map_run_record
+        evaluate(self, env)
+
+    DistributedIterationComponent._eval_body = _eval_body
+
+
 def _list_all_objects(env: Any, resource_runtime_part: Any, state_credentials: Any) -> None:
     """Push all objects under the prefix, as AWS's reader does; moto reads one page and fails for none."""
     client = reader_s3.ResourceEvalS3._get_s3_client(
@@ -216,7 +234,7 @@ def _list_all_objects(env: Any, resource_runtime_part: Any, state_credentials: A
 def _write_results(env: Any, resource_runtime_part: Any, state_credentials: Any) -> None:
     parameters = env.stack.pop()
     env.stack.pop()
-    record = env.map_run_record_pool_manager.get_all()[-1]
+    record = env.heap[_RUN]
     client = writer_s3.ResourceEvalS3._get_s3_client(
         resource_runtime_part=resource_runtime_part, state_credentials=state_credentials
     )

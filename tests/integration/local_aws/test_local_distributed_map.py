@@ -126,3 +126,22 @@ def test_more_objects_than_one_page_are_all_read(aws: LocalAws) -> None:
     done = aws.run(machine(bucket), {"prefix": "in/"})
     manifest = read(aws, bucket, json.loads(done["output"])["ResultWriterDetails"]["Key"])
     assert len(read(aws, bucket, manifest["ResultFiles"]["SUCCEEDED"][0]["Key"])) == 1005
+
+
+def test_maps_in_parallel_branches_write_their_own_results(aws: LocalAws) -> None:
+    bucket = aws.bucket()
+    fill(aws, bucket, good=12, bad=0)
+    slow, quick = machine(bucket), machine(bucket)
+    for branch, prefix in ((slow, "in/"), (quick, "in/00")):
+        branch["States"]["Each"]["ItemReader"]["Parameters"] = {"Bucket": bucket, "Prefix": prefix}
+    items = slow["States"]["Each"]["ItemProcessor"]
+    items["StartAt"], items["States"]["Pause"] = "Pause", {"Type": "Wait", "Seconds": 1, "Next": "Look"}
+    branches = [slow, quick]
+    done = aws.run({"StartAt": "P", "States": {"P": {"Type": "Parallel", "Branches": branches, "End": True}}})
+    assert done["status"] == "SUCCEEDED", done
+    first, second = json.loads(done["output"])
+    assert first["MapRunArn"] != second["MapRunArn"]
+    for output, count in ((first, 12), (second, 10)):
+        manifest = read(aws, bucket, output["ResultWriterDetails"]["Key"])
+        assert manifest["MapRunArn"] == output["MapRunArn"]
+        assert len(read(aws, bucket, manifest["ResultFiles"]["SUCCEEDED"][0]["Key"])) == count

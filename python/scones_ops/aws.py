@@ -11,6 +11,12 @@ from botocore.config import Config
 from scones_ops.errors import CredentialsMissing, LocalAwsUnavailable
 from scones_ops.settings import Settings
 
+SIGN_IN_EXPIRED = (
+    botocore.exceptions.SSOError,
+    botocore.exceptions.TokenRetrievalError,
+    botocore.exceptions.CredentialRetrievalError,
+)
+
 
 def client(settings: Settings, service: str, *, connections: int = 10) -> Any:
     """Return a boto3 client of `service` for the target, with retries and `connections` in its pool."""
@@ -30,6 +36,12 @@ def account(settings: Settings) -> str:
     """
     try:
         return str(client(settings, "sts").get_caller_identity()["Account"])
+    except botocore.exceptions.ProfileNotFound as error:
+        raise CredentialsMissing(
+            f"{error}: choose a profile that `aws configure list-profiles` names"
+        ) from None
+    except SIGN_IN_EXPIRED as error:
+        raise CredentialsMissing(f"the sign-in cannot be used ({error}): run `aws sso login` again") from None
     except botocore.exceptions.EndpointConnectionError:
         if settings.target == "local":
             raise LocalAwsUnavailable(

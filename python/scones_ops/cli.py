@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-import botocore.exceptions
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from scones_ops import __version__
+from scones_ops import __version__, console
 from scones_ops.errors import SconesError
 from scones_ops.settings import TARGETS, load_settings
 
@@ -60,25 +60,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         settings.apply_environment()
+        console.speak_of_target(settings.target)
         return int(args.run(args, settings))
-    except SconesError as error:
-        if args.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
-    except botocore.exceptions.NoCredentialsError:
-        if args.debug:
-            raise
-        print("error: no AWS credentials found: run `aws sso login` or set AWS_PROFILE", file=sys.stderr)
-        return 1
-    except botocore.exceptions.EndpointConnectionError as error:
-        if args.debug:
-            raise
-        print(f"error: {error} Is the local AWS up (`make local-up`), or the network?", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command again goes on from here", file=sys.stderr)
+        console.complain("\ninterrupted: the same command again goes on from here")
         return 130
+    except (SconesError, ClientError, BotoCoreError) as error:
+        if args.debug:
+            raise
+        console.complain(f"error: {in_one_line(error)}")
+        return error.exit_status if isinstance(error, SconesError) else 1
+
+
+def in_one_line(error: SconesError | ClientError | BotoCoreError) -> str:
+    """Return what was wrong and what to do; what AWS says of itself rarely names the second."""
+    said = " ".join(str(error).split())
+    if isinstance(error, SconesError):
+        return said
+    if isinstance(error, NoCredentialsError):
+        return "no AWS credentials found: run `aws sso login` or set AWS_PROFILE"
+    if isinstance(error, ClientError):
+        return f"{said}: see what these credentials may do (--debug shows where)"
+    return f"{said}: is the network there, or the local AWS (`make local-up`)? (--debug shows where)"
 
 
 if __name__ == "__main__":

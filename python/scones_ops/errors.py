@@ -47,6 +47,10 @@ class InfrastructureFailed(SconesError):
     """Terraform failed, or what it reports differs from what really runs."""
 
 
+class NothingDeployed(InfrastructureFailed):
+    """The workspace holds no finished apply."""
+
+
 class TrainingFailed(SconesError):
     """The training job failed, was stopped or was refused."""
 

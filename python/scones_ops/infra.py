@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,7 +21,7 @@ import botocore.exceptions
 from scones_ops import packaging
 from scones_ops.aws import client
 from scones_ops.console import say
-from scones_ops.errors import InfrastructureFailed, ToolMissing
+from scones_ops.errors import InfrastructureFailed, NothingDeployed, ToolMissing
 from scones_ops.files import write_json
 from scones_ops.handoff import Handoff, read_handoff
 from scones_ops.settings import Settings
@@ -71,7 +71,13 @@ class Infrastructure:
         self.log_file = settings.build_dir / "terraform.log"
         self._data_dir = settings.build_dir / ".terraform"
         settings.apply_environment()
-        environment = os.environ | settings.environment() | {"TF_DATA_DIR": str(self._data_dir)}
+        # A shell may hold `scones-ops env` of another target: none of that is for this Terraform.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TF_WORKSPACE", "TF_CLI_ARGS"))
+        }
+        environment = inherited | settings.environment() | {"TF_DATA_DIR": str(self._data_dir)}
         self._terraform = Runner(settings.terraform_dir, environment, self.log_file)
 
     def apply(self) -> Outputs:
@@ -124,24 +130,25 @@ class Infrastructure:
         """Return whether all is made and still there: a local AWS that was started anew is empty."""
         try:
             bucket = self.outputs().bucket_name
-        except InfrastructureFailed:
+        except NothingDeployed:
             return False
         return _found(lambda: client(self.settings, "s3").head_bucket(Bucket=bucket))
 
     def outputs(self) -> Outputs:
-        """Return what the last apply made. Raises InfrastructureFailed where nothing is deployed."""
+        """Return what the last apply made. Raises NothingDeployed, or InfrastructureFailed for a fault."""
         self._init()
         status, output, errors = self._terraform.cmd("output", json=FLAG)
         if status != 0:
             raise explain(errors, self.settings.terraform_dir, self.log_file)
         values: dict[str, Any] = {name: entry["value"] for name, entry in json.loads(output).items()}
-        try:
-            # Terraform leaves out an output that is null.
-            return Outputs(**{"endpoint_config_name": None, "model_name": None} | values)
-        except TypeError:
-            raise InfrastructureFailed(
+        # Terraform leaves out an output that is null, and a state of another version may have more of them.
+        values = {"endpoint_config_name": None, "model_name": None} | values
+        names = [item.name for item in fields(Outputs)]
+        if not values.keys() >= set(names):
+            raise NothingDeployed(
                 f"nothing is deployed in workspace {self.settings.workspace}: run `make train deploy`"
-            ) from None
+            )
+        return Outputs(**{name: values[name] for name in names})
 
     def verify_endpoint(self) -> Outputs:
         """Return the outputs after comparing them with what SageMaker says really serves.
@@ -263,7 +270,7 @@ def variables(settings: Settings, handoff: Handoff | None) -> dict[str, Any]:
         value = getattr(settings, name)
         values[name] = list(value) if isinstance(value, tuple) else value
     if settings.target == "local":
-        values |= {"s3_use_path_style": True, "force_destroy": True}
+        values |= {"s3_use_path_style": True, "force_destroy": True, "deploy_command": "make deploy"}
     if handoff is None:
         # The handoff file of AWS lies where Terraform loads it by itself.
         values |= {"model": None, "endpoint_enabled": True}

@@ -58,7 +58,6 @@ class Settings:
     archive: str = ""  # path or URL; "" = the official archive
     algorithm: str = "transfer"
     training_instance_type: str = "ml.g4dn.xlarge"
-    training_instance_count: int = 1
     training_max_seconds: int = 3600
     training_spot: bool = False
     seed: int = 0
@@ -119,6 +118,10 @@ class Settings:
         if self.target == "local":
             for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"):
                 os.environ.pop(name, None)
+        elif os.environ.get("AWS_ACCESS_KEY_ID") == LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+            # A shell that took over `scones-ops env` of the local target.
+            for name in (*LOCAL_CREDENTIALS, "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_DISABLED"):
+                os.environ.pop(name, None)
         os.environ.update(self.environment())
 
 
@@ -142,7 +145,7 @@ def load_settings(env: Mapping[str, str] | None = None, root: Path | None = None
     shared = set(values)
     readers: dict[str, Callable[[str], Any]] = {
         "classes": _names, "threshold": float, "endpoint_instance_count": int, "local_port": int,
-        "training_instance_count": int, "training_max_seconds": int, "training_spot": _flag, "seed": int,
+        "training_max_seconds": int, "training_spot": _flag, "seed": int,
         "epochs": int, "validation_fraction": float, "gate_min_accuracy": float,
         "gate_max_calibration_error": float, "in_flight": int,
     }  # fmt: skip
@@ -161,22 +164,29 @@ def load_settings(env: Mapping[str, str] | None = None, root: Path | None = None
         if name in shared:
             overrides.append(name)
 
-    values["classes"] = tuple(values["classes"])
-    values["routes"] = {name: Route(**route) for name, route in values["routes"].items()}
+    try:
+        values["classes"] = tuple(values["classes"])
+        values["routes"] = {name: Route(**route) for name, route in values["routes"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SettingsInvalid(f"{shared_file} cannot be used: classes or routes ({error})") from None
     values.setdefault("target", "local")
     values.setdefault("workspace", values["target"])
     values["build_root"] = Path(values.get("build_root", root / "build")).resolve()
     known = {item.name for item in fields(Settings)}
-    settings = Settings(
-        root=root, overrides=tuple(overrides), **{k: v for k, v in values.items() if k in known}
-    )
+    try:
+        settings = Settings(
+            root=root, overrides=tuple(overrides), **{k: v for k, v in values.items() if k in known}
+        )
+    except TypeError as error:
+        missing = str(error).split(": ")[-1]
+        raise SettingsInvalid(f"{shared_file} lacks {missing}: put it back") from None
     _check(settings)
     return settings
 
 
 def _variable(name: str) -> str:
     """The environment variable of a setting; a few have a name of their own."""
-    own = {"workspace": "SCONES_WORKSPACE", "local_port": "SCONES_LOCAL_PORT", "region": "AWS_REGION",
+    own = {"workspace": "SCONES_WORKSPACE", "local_port": "SCONES_LOCAL_PORT",
            "prefix": "SCONES_PREFIX", "build_root": "SCONES_BUILD"}  # fmt: skip
     return own.get(name, name.upper())
 

@@ -19,7 +19,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from scones_ops import infra, terraform
-from scones_ops.errors import InfrastructureFailed, ToolMissing
+from scones_ops.errors import InfrastructureFailed, NothingDeployed, ToolMissing
 from scones_ops.handoff import Handoff, ModelRecord, write_handoff
 from scones_ops.infra import Infrastructure, Outputs
 from scones_ops.settings import Settings, load_settings
@@ -124,6 +124,7 @@ def test_the_local_target_is_told_only_what_aws_does_not_need(clone: Callable[..
     assert infra.variables(clone(TARGET="local"), handoff) == {
         "s3_use_path_style": True,
         "force_destroy": True,
+        "deploy_command": "make deploy",
         "lambda_package_dir": "../build/small/lambda",
     }
     assert infra.variables(clone(TARGET="aws"), handoff) == {}
@@ -368,6 +369,33 @@ def test_a_state_whose_aws_was_started_anew_counts_as_not_applied(
     assert not infrastructure.is_applied()
     boto3.client("s3", "us-east-1").create_bucket(Bucket="shop")
     assert infrastructure.is_applied()
+
+
+def test_a_state_with_an_output_more_is_read_all_the_same(clone: Callable[..., Settings]) -> None:
+    outputs = "".join(f'output "{name}" {{\n  value = "shop"\n}}\n' for name in [*OUTPUT_NAMES, "later"])
+    infrastructure = Infrastructure(clone(outputs))
+    infrastructure.apply()
+    assert infrastructure.outputs().bucket_name == "shop"
+
+
+def test_a_state_that_cannot_be_read_is_a_fault_and_not_an_empty_one(clone: Callable[..., Settings]) -> None:
+    infrastructure = Infrastructure(clone())
+    with pytest.raises(NothingDeployed):
+        infrastructure.apply()  # its root has none of the project's outputs
+    (infrastructure.settings.terraform_dir / "terraform.tfstate.d/small/terraform.tfstate").write_text(
+        "{torn"
+    )
+    with pytest.raises(InfrastructureFailed) as caught:
+        infrastructure.is_applied()
+    assert not isinstance(caught.value, NothingDeployed)
+
+
+def test_variables_of_another_target_in_the_shell_do_not_reach_terraform(
+    clone: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CLI_ARGS_plan", "-var-file=/nowhere/at-all.json")
+    monkeypatch.setenv("TF_WORKSPACE", "elsewhere")
+    assert Infrastructure(clone()).plan() == infra.CHANGES
 
 
 # ---------------------------------------------------------------- interrupted

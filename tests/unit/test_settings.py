@@ -1,6 +1,7 @@
 """Settings: one place for names and defaults, checked at the edge."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,42 @@ def test_the_aws_target_leaves_credentials_and_endpoints_alone() -> None:
     environment = load_settings({"TARGET": "aws"}).environment()
     assert "AWS_ENDPOINT_URL" not in environment
     assert "AWS_ACCESS_KEY_ID" not in environment
+
+
+def test_a_shell_with_the_local_variables_does_not_bend_the_aws_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in load_settings({"TARGET": "local"}).environment().items():
+        monkeypatch.setenv(name, value)
+    load_settings({"TARGET": "aws"}).apply_environment()
+    assert "AWS_ENDPOINT_URL" not in os.environ
+    assert "AWS_ACCESS_KEY_ID" not in os.environ
+
+
+def test_own_credentials_and_endpoints_stay_on_the_aws_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce.example")
+    load_settings({"TARGET": "aws"}).apply_environment()
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "AKIAEXAMPLE"
+    assert os.environ["AWS_ENDPOINT_URL"] == "https://vpce.example"
+
+
+@pytest.mark.parametrize("damage", ["routes", "classes", "region", "threshold"])
+def test_a_settings_file_that_lacks_a_key_names_it(tmp_path: Path, damage: str) -> None:
+    shared = json.loads((load_settings({}).root / SHARED_FILE).read_text())
+    del shared[damage]
+    file = tmp_path / SHARED_FILE
+    file.parent.mkdir()
+    file.write_text(json.dumps(shared))
+    with pytest.raises(SettingsInvalid, match=damage):
+        load_settings({}, root=tmp_path)
+
+
+def test_a_route_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    shared = json.loads((load_settings({}).root / SHARED_FILE).read_text())
+    shared["routes"]["bicycle"]["colour"] = "red"
+    file = tmp_path / SHARED_FILE
+    file.parent.mkdir()
+    file.write_text(json.dumps(shared))
+    with pytest.raises(SettingsInvalid, match="colour"):
+        load_settings({}, root=tmp_path)

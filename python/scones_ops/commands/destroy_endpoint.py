@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         say(f"endpoint {settings.endpoint_name} is not there: the local AWS does not run")
         return 0
     infrastructure = Infrastructure(settings)
-    if not infrastructure.is_applied():
+    if not infrastructure.holds_state():
         say(f"endpoint {settings.endpoint_name} is not there: nothing is deployed")
         return 0
     infrastructure.apply()

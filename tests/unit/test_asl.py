@@ -151,6 +151,28 @@ def test_no_failure_hides_the_first_error() -> None:
                 assert caught["ResultPath"].startswith("$."), name
 
 
+@pytest.mark.parametrize(
+    ("outcome", "queue"), [("Review", "review_queue_url"), ("Reject", "dead_letter_queue_url")]
+)
+def test_no_way_from_an_outcome_to_its_end_passes_its_queue_by(outcome: str, queue: str) -> None:
+    states = classify_machine()["States"]
+
+    def ways(name: str, queued: tuple[str, ...], variable: str | None) -> Iterator[tuple[str, ...]]:
+        """Yield the queues that each way from `name` to an end tries."""
+        state = states[name]
+        if ":sqs:" in state.get("Resource", ""):
+            where = state["Parameters"]
+            queued += (where.get("QueueUrl") or {"$queue": variable}[where["QueueUrl.$"]],)
+        branches = [state, *state.get("Catch", [])]
+        if state["Type"] == "Fail":
+            yield queued
+        for branch in branches:
+            if "Next" in branch:
+                yield from ways(branch["Next"], queued, branch.get("Assign", {}).get("queue", variable))
+
+    assert set(ways(outcome, (), None)) == {(queue,)}
+
+
 def test_functions_get_the_previous_answer_whole() -> None:
     states = classify_machine()["States"]
     assert states["Serialize"]["Parameters"]["Payload.$"] == "$"

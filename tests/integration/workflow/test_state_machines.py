@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -83,6 +84,21 @@ def test_a_version_names_the_record(stage: Stage) -> None:
     assert [item["Key"] for item in listed] == [f"results/{key}/{version}.json"]
 
 
+@pytest.mark.parametrize("letter", ["v", "ü", "🚲", "/"])
+def test_a_version_of_any_length_leaves_room_for_the_record(stage: Stage, letter: str) -> None:
+    event = {"s3_key": "bad/" + "k" * 950, "s3_bucket": BUCKET}
+    for version in (letter * 2000, letter * 2000 + "2"):
+        answer = run(stage, event | {"s3_version": version})
+        assert answer["status"] == "FAILED"
+        record = json.loads(answer["cause"])
+        assert (record["error"], record.get("recording_error")) == (answer["error"], None)
+        assert answer["error"] in ("ImageNotFound", "EventInvalid")
+    folder = stage.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"rejected/{event['s3_key']}/")
+    keys = [item["Key"] for item in folder["Contents"]]
+    assert any(key.endswith(f"{sha256(version.encode()).hexdigest()[:40]}.json") for key in keys)
+    assert max(len(key.encode()) for key in keys) <= 1024
+
+
 def test_low_confidence_is_an_outcome_with_label_and_scores(
     stage: Stage, settings: Settings, outputs: Any
 ) -> None:
@@ -159,7 +175,7 @@ def test_a_breakage_alerts_and_keeps_its_name(
     ("key", "error"),
     [("unsure/scores=0.4,0.6/r.png", "ThresholdConfidenceNotMet"), ("bad/missing.png", "ImageNotFound")],
 )
-def test_a_record_that_cannot_be_written_alerts_and_hides_no_outcome(
+def test_a_picture_whose_record_cannot_be_written_is_queued_and_alerts_and_keeps_its_outcome(
     stage: Stage, settings: Settings, outputs: Any, key: str, error: str
 ) -> None:
     if error == "ThresholdConfidenceNotMet":
@@ -170,6 +186,10 @@ def test_a_record_that_cannot_be_written_alerts_and_hides_no_outcome(
     assert "NoSuchBucket" in json.dumps(execution.record["recording_error"])
     assert execution.record["reason"]
     assert stage.messages(stage.alerts_url, 5) == [dict(execution.record)]
+    queues = [stage.review_url, stage.dead_letter_url]
+    if error == "ImageNotFound":
+        queues.reverse()
+    assert [stage.messages(url) for url in queues] == [[dict(execution.record)], []]
 
 
 def test_a_result_that_cannot_be_written_is_a_breakage(

@@ -130,6 +130,8 @@ def _execution(
     details = execution.get_start_execution_details()
     details.start_time = timestamp(started)
     execution.get_start_execution_details = lambda: details
+    # It is listed and counted before its thread has begun.
+    execution.exec_status = api.ExecutionStatus.RUNNING
     return execution
 
 

@@ -7,7 +7,7 @@ which holds the input and output of every state.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from moto.stepfunctions.parser.api import ExecutionStatus
 
 KEPT_EXECUTIONS = 20_000
 KEPT_HISTORY_BYTES = 256 * 1024 * 1024
+# What moto holds for an event besides its texts: dicts, and its share of the frames and variables behind it.
+EVENT_BYTES = 1500
 
 
 class Executions:
@@ -22,19 +24,23 @@ class Executions:
 
     def __init__(self) -> None:
         self._by_arn: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
-        self._with_history: deque[tuple[Any, int]] = deque()
+        # Bytes of the histories that are kept, oldest first: for executions of the index only.
+        self._histories: OrderedDict[str, int] = OrderedDict()
         self._history_bytes = 0
         self._lock = threading.Lock()
 
     def add(self, execution: Any, machine: Any) -> None:
-        """Keep a started execution of `machine`; the oldest finished one goes if there are too many."""
+        """Keep a started execution of `machine`; the oldest finished ones go if there are too many."""
         with self._lock:
             self._by_arn[execution.exec_arn] = (execution, machine)
-            if len(self._by_arn) > KEPT_EXECUTIONS:
-                arn, (oldest, owner) = next(iter(self._by_arn.items()))
-                if oldest.status != "RUNNING":
-                    del self._by_arn[arn]
-                    owner.executions.remove(oldest)
+            while len(self._by_arn) > KEPT_EXECUTIONS:
+                finished = (arn for arn, (kept, _) in self._by_arn.items() if kept.status != "RUNNING")
+                arn = next(finished, None)
+                if arn is None:
+                    return
+                oldest, owner = self._by_arn.pop(arn)
+                self._history_bytes -= self._histories.pop(arn, 0)
+                owner.executions.remove(oldest)
 
     def get(self, arn: str) -> Any | None:
         """Return the execution of that ARN, or None."""
@@ -42,15 +48,20 @@ class Executions:
         return found[0] if found else None
 
     def ended(self, execution: Any) -> None:
-        """Take note that the execution has ended, and drop the oldest histories if they hold too much."""
-        size = _history_size(execution)
+        """Take note that the execution has ended, and drop the oldest histories if they hold too much.
+
+        One that is not kept (started in sync, or of a deleted machine) is nobody's to ask for.
+        """
         with self._lock:
-            self._with_history.append((execution, size))
+            if self.get(execution.exec_arn) is not execution:
+                return
+            size = _history_size(execution)
+            self._histories[execution.exec_arn] = size
             self._history_bytes += size
-            while self._history_bytes > KEPT_HISTORY_BYTES and len(self._with_history) > 1:
-                oldest, held = self._with_history.popleft()
+            while self._history_bytes > KEPT_HISTORY_BYTES and len(self._histories) > 1:
+                arn, held = self._histories.popitem(last=False)
                 self._history_bytes -= held
-                oldest.exec_worker.env = None
+                self._by_arn[arn][0].exec_worker.env = None
 
     def forget_machine(self, machine_arn: str) -> list[Any]:
         """Drop the executions of a deleted state machine and return them."""
@@ -62,6 +73,7 @@ class Executions:
             ]
             for arn, _ in dropped:
                 del self._by_arn[arn]
+                self._history_bytes -= self._histories.pop(arn, 0)
         return [execution for _, execution in dropped]
 
     def count_running(self) -> int:
@@ -71,9 +83,9 @@ class Executions:
 
 
 def _history_size(execution: Any) -> int:
-    """Return about how many bytes the texts in the execution's events hold."""
+    """Return about how many bytes the execution's events hold."""
     events = execution.exec_worker.env.event_manager.get_event_history()
-    return sum(
+    return EVENT_BYTES * len(events) + sum(
         len(text)
         for event in events
         for details in event.values()

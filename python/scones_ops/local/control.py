@@ -32,6 +32,8 @@ from scones_ops.settings import Settings
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+# How long a server that is alive but busy may take to answer: ending it would lose all that it holds.
+SLOW_SECONDS = 30.0
 HEALTH_PATH = "/_scones/health"
 
 
@@ -72,12 +74,12 @@ def ensure_up(settings: Settings) -> Status:
 def up(settings: Settings) -> Status:
     """Start the local AWS, wait until it is healthy and return it; one that runs already is left alone.
 
-    Raises LocalAwsUnavailable if the port is someone else's or the server does not come up.
+    Raises LocalAwsUnavailable if the port is someone else's, or the server does not come up or answer.
     """
     home = home_of(settings)
     home.mkdir(parents=True, exist_ok=True)
     with _lock(home):
-        running = status(settings)
+        running = status(settings) or _wait_for_slow(settings)
         if running:
             return running
         _end_leftover(settings)
@@ -104,7 +106,7 @@ def down(settings: Settings) -> bool:
             pid = found.pid
         if pid is None:
             return False
-        _end(pid)
+        _end(pid, home)
         _pid_file(home).unlink(missing_ok=True)
         _clear_work(home)
     return True
@@ -151,18 +153,24 @@ def _wait_until_healthy(settings: Settings, process: subprocess.Popen[bytes]) ->
 
 def require_free_port(port: int) -> None:
     """Raise LocalAwsUnavailable, naming the owner, where another process listens on `port` of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            return
-        except OSError:
-            pass
+    if not _is_taken(port):
+        return
     other = _ask(port)
     owner = f"another local AWS ({other.home}, pid {other.pid})" if other else describe_owner(port)
     raise LocalAwsUnavailable(
         f"port {port} is taken by {owner}: end it, or choose another port, as in SCONES_LOCAL_PORT={port + 1}"
     )
+
+
+def _is_taken(port: int) -> bool:
+    """Return whether a process listens on `port` of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _ask(port: int) -> Status | None:
@@ -184,37 +192,64 @@ def _ask(port: int) -> Status | None:
         return None
 
 
+def _wait_for_slow(settings: Settings) -> Status | None:
+    """Return the recorded server as soon as it answers, None if none is recorded that listens on this port.
+
+    Raises LocalAwsUnavailable if it does not answer.
+    """
+    home, port = home_of(settings), settings.local_port
+    end = time.monotonic() + SLOW_SECONDS
+    while True:
+        pid = _recorded_pid(home)
+        if pid is None or f"--port {port} " not in _command_line(pid) or not _is_taken(port):
+            return None
+        if time.monotonic() > end:
+            raise LocalAwsUnavailable(
+                f"the local AWS (pid {pid}) is alive but has not answered for {SLOW_SECONDS:.0f} s: try "
+                f"again, or end it and lose what it holds with `make local-down` (log: {log_file(settings)})"
+            )
+        found = status(settings)
+        if found:
+            return found
+        time.sleep(0.2)
+
+
 def _end_leftover(settings: Settings) -> None:
-    """End a server of ours that is recorded but does not answer on this port (hung, or an older port)."""
+    """End a server of ours that is recorded but does not listen on this port (an older port)."""
     pid = _recorded_pid(home_of(settings))
     if pid is not None:
-        _end(pid)
+        _end(pid, home_of(settings))
 
 
-def _end(pid: int) -> None:
+def _end(pid: int, home: Path) -> None:
     for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            if not _is_server(pid):
+            if not _is_server(pid, home):
                 return
             time.sleep(0.03)
     raise LocalAwsUnavailable(f"the local AWS (pid {pid}) does not end: end it by hand with `kill -9 {pid}`")
 
 
-def _is_server(pid: int) -> bool:
-    """Return whether `pid` is alive and a server of ours: pids are reused, so its command line decides."""
+def _is_server(pid: int, home: Path) -> bool:
+    """Return whether `pid` is alive and the server of `home`: by its command line, as pids are reused."""
     with contextlib.suppress(ChildProcessError, OSError):
         os.waitpid(pid, os.WNOHANG)  # reap it if this very process started it
+    command = _command_line(pid)
+    return "scones_ops.local.server " in command and f"--home {home} " in command
+
+
+def _command_line(pid: int) -> str:
+    """Return the process's arguments, each followed by a space; "" if there is no such process."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         if Path("/proc/self").exists():
-            return False
-        found = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-        command = found.stdout
-    return "scones_ops.local.server" in command
+            return ""
+    found = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+    return f"{found.stdout.strip()} "
 
 
 def _pid_file(home: Path) -> Path:
@@ -227,7 +262,7 @@ def _recorded_pid(home: Path) -> int | None:
         pid = int(_pid_file(home).read_text())
     except (FileNotFoundError, ValueError):
         return None
-    if _is_server(pid):
+    if _is_server(pid, home):
         return pid
     _pid_file(home).unlink(missing_ok=True)
     return None

@@ -92,11 +92,22 @@ class Application:
                 "port": CONTEXT.port,
                 "home": str(CONTEXT.home),
                 "since": self._since,
-                "running": {name: count() for name, count in COUNTERS.items()},
+                "running": _counts(),
             }
         ).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _counts() -> dict[str, int]:
+    """Return what runs, by name; a counter that fails is logged and left out, since the server is well."""
+    counts = {}
+    for name, count in COUNTERS.items():
+        try:
+            counts[name] = count()
+        except Exception:
+            log.exception("failed: counting %s", name)
+    return counts
 
 
 def refusal_of(environ: Environ) -> str | None:

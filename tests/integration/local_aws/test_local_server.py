@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -74,6 +75,46 @@ def test_a_stale_pid_file_is_no_server(settings: Settings) -> None:
     (control.home_of(settings) / "server.pid").write_text(f"{os.getpid()}\n")
     assert control.down(settings) is False
     assert control.up(settings).pid != started.pid
+
+
+def test_a_server_that_is_slow_to_answer_is_waited_for(settings: Settings) -> None:
+    started = control.up(settings)
+    os.kill(started.pid, signal.SIGSTOP)
+    wake = threading.Timer(7, os.kill, (started.pid, signal.SIGCONT))  # status waits 5 s for an answer
+    wake.start()
+    try:
+        assert control.ensure_up(settings).pid == started.pid
+    finally:
+        wake.cancel()
+        os.kill(started.pid, signal.SIGCONT)
+    found = control.status(settings)
+    assert found is not None and found.pid == started.pid
+
+
+def test_a_server_that_does_not_answer_is_left_alone_and_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = control.up(settings)
+    monkeypatch.setattr(control, "SLOW_SECONDS", 0.5)
+    os.kill(started.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(LocalAwsUnavailable, match="make local-down") as caught:
+            control.ensure_up(settings)
+        assert f"pid {started.pid}" in str(caught.value) and "\n" not in str(caught.value)
+    finally:
+        os.kill(started.pid, signal.SIGCONT)
+    assert control.ensure_up(settings).pid == started.pid
+
+
+def test_the_server_of_another_folder_is_not_ended(settings: Settings, tmp_path: Path) -> None:
+    other_home = tmp_path / "other"
+    other_home.mkdir()
+    with running(other_home) as other:
+        # A pid that was ours and is by now that of another clone's server.
+        control.home_of(settings).mkdir(parents=True)
+        (control.home_of(settings) / "server.pid").write_text(f"{other.process.pid}\n")
+        assert control.down(settings) is False
+        assert other.health() is not None
 
 
 def test_a_port_in_use_is_told_with_its_owner_and_the_way_out(settings: Settings) -> None:

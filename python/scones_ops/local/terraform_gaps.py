@@ -19,21 +19,87 @@ from moto.sagemaker.responses import SageMakerResponse
 
 def install(home: Path) -> None:
     """Add what is missing."""
-    ApplicationAutoScalingResponse.list_tags_for_resource = _no_tags_by_name
-    BudgetsResponse.list_tags_for_resource = _no_resource_tags
+    _keep_tags_of_scalable_targets(ApplicationAutoScalingResponse)
+    _keep_tags_of_budgets(BudgetsResponse)
     S3Response.get_bucket_notification = _bucket_notification(S3Response.get_bucket_notification)
     Model.response_object = _model_without_empty_parts(Model.response_object)
     SageMakerResponse.delete_model_package_group = _delete_model_package_group
 
 
-def _no_tags_by_name(self: ApplicationAutoScalingResponse) -> str:
-    """Application Auto Scaling's ListTagsForResource: tags as an object. None are kept here."""
-    return json.dumps({"Tags": {}})
+def _keep_tags_of_scalable_targets(response: type[ApplicationAutoScalingResponse]) -> None:
+    """Keep Application Auto Scaling's tags, which are an object, by ARN. They go with their target."""
+    register, deregister = response.register_scalable_target, response.deregister_scalable_target
+    tags: dict[str, dict[str, str]] = {}
+
+    def register_scalable_target(self: ApplicationAutoScalingResponse) -> str:
+        answer: str = register(self)
+        # Like AWS, only where it names some: to register a target anew is to change its capacity.
+        if self._get_param("Tags"):
+            tags[json.loads(answer)["ScalableTargetARN"]] = dict(self._get_param("Tags"))
+        return answer
+
+    def deregister_scalable_target(self: ApplicationAutoScalingResponse) -> str:
+        known = self.applicationautoscaling_backend.targets.get(self._get_param("ScalableDimension"), {})
+        target = known.get(self._get_param("ResourceId"))
+        answer: str = deregister(self)
+        tags.pop(target.arn, None)
+        return answer
+
+    def tag_resource(self: ApplicationAutoScalingResponse) -> str:
+        tags.setdefault(self._get_param("ResourceARN"), {}).update(self._get_param("Tags"))
+        return "{}"
+
+    def untag_resource(self: ApplicationAutoScalingResponse) -> str:
+        for key in self._get_param("TagKeys"):
+            tags.get(self._get_param("ResourceARN"), {}).pop(key, None)
+        return "{}"
+
+    def list_tags_for_resource(self: ApplicationAutoScalingResponse) -> str:
+        return json.dumps({"Tags": tags.get(self._get_param("ResourceARN"), {})})
+
+    for method in (
+        register_scalable_target, deregister_scalable_target, tag_resource, untag_resource,
+        list_tags_for_resource,
+    ):  # fmt: skip
+        setattr(response, method.__name__, method)
 
 
-def _no_resource_tags(self: BudgetsResponse) -> str:
-    """Budgets' ListTagsForResource: tags as a list. None are kept here."""
-    return json.dumps({"ResourceTags": []})
+def _keep_tags_of_budgets(response: type[BudgetsResponse]) -> None:
+    """Keep Budgets' tags, which are a list, by ARN. They go with their budget."""
+    create, delete = response.create_budget, response.delete_budget
+    tags: dict[str, dict[str, str]] = {}
+
+    def arn_of(self: BudgetsResponse, name: str) -> str:
+        return f"arn:{self.partition}:budgets::{self._get_param('AccountId')}:budget/{name}"
+
+    def create_budget(self: BudgetsResponse) -> str:
+        answer: str = create(self)
+        given = self._get_param("ResourceTags") or []
+        arn = arn_of(self, self._get_param("Budget")["BudgetName"])
+        tags[arn] = {tag["Key"]: tag["Value"] for tag in given}
+        return answer
+
+    def delete_budget(self: BudgetsResponse) -> str:
+        answer: str = delete(self)
+        tags.pop(arn_of(self, self._get_param("BudgetName")), None)
+        return answer
+
+    def tag_resource(self: BudgetsResponse) -> str:
+        given = {tag["Key"]: tag["Value"] for tag in self._get_param("ResourceTags")}
+        tags.setdefault(self._get_param("ResourceARN"), {}).update(given)
+        return "{}"
+
+    def untag_resource(self: BudgetsResponse) -> str:
+        for key in self._get_param("ResourceTagKeys"):
+            tags.get(self._get_param("ResourceARN"), {}).pop(key, None)
+        return "{}"
+
+    def list_tags_for_resource(self: BudgetsResponse) -> str:
+        kept = tags.get(self._get_param("ResourceARN"), {})
+        return json.dumps({"ResourceTags": [{"Key": key, "Value": value} for key, value in kept.items()]})
+
+    for method in (create_budget, delete_budget, tag_resource, untag_resource, list_tags_for_resource):
+        setattr(response, method.__name__, method)
 
 
 def _bucket_notification(original: Any) -> Any:

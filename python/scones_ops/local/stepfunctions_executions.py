@@ -52,16 +52,16 @@ class Executions:
 
         One that is not kept (started in sync, or of a deleted machine) is nobody's to ask for.
         """
+        arn = execution.exec_arn
         with self._lock:
-            if self.get(execution.exec_arn) is not execution:
+            if arn not in self._by_arn or self._by_arn[arn][0] is not execution:
                 return
-            size = _history_size(execution)
-            self._histories[execution.exec_arn] = size
-            self._history_bytes += size
+            self._histories[arn] = _history_size(execution)
+            self._history_bytes += self._histories[arn]
             while self._history_bytes > KEPT_HISTORY_BYTES and len(self._histories) > 1:
-                arn, held = self._histories.popitem(last=False)
+                oldest, held = self._histories.popitem(last=False)
                 self._history_bytes -= held
-                self._by_arn[arn][0].exec_worker.env = None
+                self._by_arn[oldest][0].exec_worker.env = None
 
     def forget_machine(self, machine_arn: str) -> list[Any]:
         """Drop the executions of a deleted state machine and return them."""

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 from picture import PictureInvalid, encode, open_picture
 
-from shared.errors import EventInvalid, ImageInvalid, ImageNotFound
+from shared.errors import EventInvalid, FolderMarker, ImageInvalid, ImageNotFound
 from shared.events import read_body, read_text
 
 MAX_SOURCE_BYTES = 20 * 1024 * 1024
@@ -29,11 +29,13 @@ WRONG_NAME = {"InvalidBucketName", "KeyTooLongError", "InvalidURI", "InvalidArgu
 def lambda_handler(event: object, context: object) -> dict[str, Any]:
     """Return `{statusCode, body: {image_data, s3_bucket, s3_key, inferences}}`.
 
-    Raises EventInvalid, ImageNotFound, ImageInvalid.
+    Raises EventInvalid, ImageNotFound, FolderMarker, ImageInvalid.
     """
     body = read_body(event)
     bucket, key = read_text(body, "s3_bucket"), read_text(body, "s3_key")
     data = read_object(bucket, key, read_version(body))
+    if key.endswith("/") and not data:
+        raise FolderMarker(f"s3://{bucket}/{key} is a folder")
     try:
         encoded = encode(open_picture(data))
     except PictureInvalid as error:

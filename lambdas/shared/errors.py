@@ -9,6 +9,10 @@ class ImageNotFound(Exception):
     """S3 has no such picture."""
 
 
+class FolderMarker(Exception):
+    """The object is empty and its key ends in a slash, as the console makes one for a folder."""
+
+
 class ImageInvalid(Exception):
     """What S3 has is no picture, or one that is truncated, too large or of an unknown format."""
 

@@ -36,6 +36,17 @@ def test_a_missing_picture_is_not_found(serialize: ModuleType) -> None:
     assert f"s3://{BUCKET}/gone.png" in message
 
 
+@pytest.mark.parametrize(
+    ("key", "data", "error"),
+    [("a/", b"", "FolderMarker"), ("a.png", b"", "ImageInvalid"), ("b/", b"text", "ImageInvalid")],
+)
+def test_only_an_empty_object_whose_key_ends_in_a_slash_is_a_folder(
+    serialize: ModuleType, s3: Any, key: str, data: bytes, error: str
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+    assert error_of(serialize, {"s3_bucket": BUCKET, "s3_key": key})[0] == error
+
+
 def test_a_missing_bucket_is_not_found(serialize: ModuleType) -> None:
     assert error_of(serialize, {"s3_bucket": "no-such-bucket", "s3_key": "a.png"})[0] == "ImageNotFound"
 

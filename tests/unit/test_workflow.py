@@ -6,6 +6,7 @@ import argparse
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,6 +104,11 @@ def test_review_and_rejection_are_told_in_one_line() -> None:
     )
     rejected = execution("FAILED", "ImageInvalid", reason="s3://b/k is empty")
     assert classify_command.describe("p", rejected) == "p: rejected, ImageInvalid: s3://b/k is empty, 1.50 s"
+
+
+def test_a_folder_is_told_as_skipped() -> None:
+    skipped = replace(execution(), record={"s3_key": "a/", "skipped": "folder marker"})
+    assert classify_command.describe("a/", skipped) == "a/: skipped, a folder and no picture, 1.50 s"
 
 
 class FakeInfrastructure:

@@ -66,4 +66,6 @@ def describe(name: str, execution: Execution) -> str:
         return f"{name}: for review, no class reaches {execution.record.get('threshold')} ({guess}), {took}"
     if execution.outcome == "rejected":
         return f"{name}: rejected, {execution.error}: {execution.reason}, {took}"
+    if execution.outcome == "skipped":
+        return f"{name}: skipped, a folder and no picture, {took}"
     return f"{name}: failed, {execution.error or execution.status}, {took}"

@@ -72,6 +72,16 @@ def test_the_other_class_takes_the_other_route(stage: Stage, settings: Settings,
     assert execution.record["route"] == ROUTES["motorcycle"]
 
 
+def test_a_folder_of_the_console_is_skipped_without_a_message(
+    stage: Stage, settings: Settings, outputs: Any
+) -> None:
+    execution = classify(settings, outputs, put(stage, "good/folder/", b""))
+    assert (execution.status, execution.outcome) == ("SUCCEEDED", "skipped")
+    assert execution.output == {"s3_key": "good/folder/", "skipped": "folder marker"}
+    for url in (stage.review_url, stage.dead_letter_url, stage.alerts_url):
+        assert stage.messages(url) == []
+
+
 def test_a_version_names_the_record(stage: Stage) -> None:
     s3 = stage.client("s3")
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

@@ -158,11 +158,11 @@ class VariantContainer:
         while True:
             assert self._process is not None
             status = self._process.wait()
+            end_child(self._process)  # with whatever it left running
             self._pool = None
             if self.stopped.wait(_RESTART_PAUSE_SECONDS):
                 return
             log.warning("endpoint %s: container ended with status %s, restarting", self.endpoint, status)
-            end_child(self._process)
             try:
                 self._launch()
             except DeploymentFailed as error:

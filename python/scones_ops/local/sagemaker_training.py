@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from scones_ops.local.sagemaker_training_job import (
     TrainingRun,
 )
 
-_runs: dict[str, TrainingRun] = {}
+_runs: dict[str, TrainingRun] = {}  # those under way, by ARN
+_creating = threading.Lock()
 
 
 def install(home: Path) -> None:
@@ -38,30 +40,35 @@ def close() -> None:
     """End all jobs at once."""
     for run in list(_runs.values()):
         run.close()
-    _runs.clear()
 
 
 def running() -> int:
     """Return how many jobs run."""
-    return sum(run.record.training_job_status in RUNNING for run in list(_runs.values()))
+    return len(_runs)
 
 
 def _create_training_job(self: SageMakerResponse) -> ActionResult:
     request: dict[str, Any] = json.loads(self.body)
-    name = request.get("TrainingJobName")
     rules.check_request("CreateTrainingJob", request)
-    backend = self.sagemaker_backend
+    backend, name = self.sagemaker_backend, request["TrainingJobName"]
+    _refuse_known_name(backend, name)
+    _check_training_request(request)
+    record = TrainingJobRecord(request)
+    run = TrainingRun(record, ended=lambda: _runs.pop(record.arn, None))
+    with _creating:  # the checks took a while: another request may have taken the name
+        _refuse_known_name(backend, name)
+        backend.training_jobs[name] = record
+        _runs[record.arn] = run
+    run.start()
+    return ActionResult({"TrainingJobArn": record.arn})
+
+
+def _refuse_known_name(backend: SageMakerModelBackend, name: str) -> None:
     if name in backend.training_jobs:
         raise ResourceInUseException(
             "Training job names must be unique within an AWS account and region, and a training job with "
-            f"this name already exists ({rules.arn('training-job', str(name))})"
+            f"this name already exists ({rules.arn('training-job', name)})"
         )
-    _check_training_request(request)
-    record = TrainingJobRecord(request)
-    backend.training_jobs[record.training_job_name] = record
-    run = _runs[record.arn] = TrainingRun(record)
-    run.start()
-    return ActionResult({"TrainingJobArn": record.arn})
 
 
 def _stop_training_job(self: SageMakerResponse) -> ActionResult:
@@ -74,8 +81,9 @@ def _stop_training_job(self: SageMakerResponse) -> ActionResult:
         raise ValidationError(
             f"The request was rejected because the training job is in status {record.training_job_status}."
         )
-    if record.training_job_status == "InProgress":
-        _runs[record.arn].stop()
+    run = _runs.get(record.arn)
+    if run:  # else it has just ended
+        run.stop()
     return EmptyResult()
 
 

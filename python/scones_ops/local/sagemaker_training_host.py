@@ -6,6 +6,7 @@ Standard output is the container's log. Each step is told as one line of JSON on
 {"stage": "Downloading"|"Training"|"Uploading"}, and at last
 {"outcome": "Completed"|"Failed"|"Stopped", "reason": text if failed}.
 SIGTERM asks for a stop, as StopTrainingJob does: the container gets SIGTERM, `GRACE_SECONDS`, then SIGKILL.
+Only after the first event: before it, SIGTERM would end this process without an outcome.
 """
 
 from __future__ import annotations
@@ -86,9 +87,8 @@ class Host:
         # The whole group: in AWS's container the script is signalled too, and may save its model.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(container.pid, signal.SIGTERM)
-        grace = float(self.job.get("_grace_seconds", GRACE_SECONDS))
         try:
-            container.wait(grace)
+            container.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             end_child(container)
 

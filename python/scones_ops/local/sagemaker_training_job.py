@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,8 +110,10 @@ class TrainingJobRecord:
 class TrainingRun:
     """The host process of one job, and the threads that follow its log, its steps and its clock."""
 
-    def __init__(self, record: TrainingJobRecord) -> None:
+    def __init__(self, record: TrainingJobRecord, ended: Callable[[], object]) -> None:
+        """`ended` is called when the job is over and nothing of it runs any more."""
         self.record = record
+        self._ended = ended
         self.role_arn: str = record.request["RoleArn"]
         self.folder = CONTEXT.folder("training") / record.training_job_name
         self._host: subprocess.Popen[bytes] | None = None
@@ -128,8 +131,7 @@ class TrainingRun:
     def stop(self) -> None:
         """Ask the job to stop, as StopTrainingJob does."""
         with self._lock:
-            self.record.enter("Stopping", "Stopping")
-            self._signal_host()
+            self._stop_host()
 
     def close(self) -> None:
         """End the job's processes at once: the server ends."""
@@ -138,9 +140,18 @@ class TrainingRun:
             end_child(host)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _stop_host(self) -> bool:
+        """Return whether the job was still in progress, and so is stopping now."""
+        if self.record.training_job_status != "InProgress":
+            return False
+        self.record.enter("Stopping", "Stopping")
+        if self.record.training_start_time is not None:  # else _run_host does, once the host can take it
+            self._signal_host()
+        return True
+
     def _signal_host(self) -> None:
-        if self._host is not None and self._host.poll() is None:
-            self._host.send_signal(signal.SIGTERM)
+        assert self._host is not None
+        self._host.send_signal(signal.SIGTERM)  # nothing, if it has ended
 
     def _follow(self) -> None:
         stream = f"{self.record.training_job_name}/algo-1-{int(self.record.creation_time.timestamp())}"
@@ -153,6 +164,7 @@ class TrainingRun:
         cloud_log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._finish(outcome)
+        self._ended()
 
     def _run_host(self, cloud_log: RoleLog) -> dict[str, str]:
         """Run the host to its end and return its last event; empty if it died without one."""
@@ -169,8 +181,6 @@ class TrainingRun:
                 cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(writer,),
             )  # fmt: skip
             os.close(writer)
-            if self.record.training_job_status == "Stopping":  # asked for before there was a process
-                self._signal_host()
         follower = threading.Thread(target=self._follow_log, args=(self._host, cloud_log), daemon=True)
         follower.start()
         limit = (self.record.request.get("StoppingCondition") or {}).get(
@@ -189,6 +199,8 @@ class TrainingRun:
                     if self.record.training_start_time is None:
                         self.record.training_start_time = _now()
                         clock.start()
+                        if self.record.training_job_status == "Stopping":
+                            self._signal_host()
                     if self.record.training_job_status == "InProgress":
                         self.record.enter(event["stage"])
         clock.cancel()
@@ -216,9 +228,7 @@ class TrainingRun:
 
     def _run_out_of_time(self) -> None:
         with self._lock:
-            self._out_of_time = True
-            self.record.enter("Stopping", "Stopping")
-            self._signal_host()
+            self._out_of_time = self._stop_host()
 
     def _finish(self, outcome: dict[str, str]) -> None:
         with self._lock:

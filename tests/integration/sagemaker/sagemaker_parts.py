@@ -133,6 +133,13 @@ def answers(port: int) -> bool:
         return False
 
 
+def health(local: LocalAws) -> dict[str, int]:
+    """How many of each thing run in it."""
+    with urllib.request.urlopen(f"{local.url}/_scones/health", timeout=5) as answer:
+        running: dict[str, int] = json.load(answer)["running"]
+        return running
+
+
 def create_bucket_and_roles(local: LocalAws) -> None:
     local.client("s3").create_bucket(Bucket=BUCKET)
     iam = local.client("iam")
@@ -194,4 +201,14 @@ def children_of(pid: int) -> list[int]:
                 continue
             if parent == pid:
                 found += [int(entry), *children_of(int(entry))]
+    return found
+
+
+def family_of(pid: int, word: str) -> list[int]:
+    """The living descendants with this word in their command line, each with its own descendants."""
+    found: list[int] = []
+    for child in children_of(pid):
+        with contextlib.suppress(FileNotFoundError):
+            if word in Path(f"/proc/{child}/cmdline").read_text() and alive(child):
+                found += [child, *children_of(child)]
     return found

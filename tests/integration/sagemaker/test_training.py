@@ -9,6 +9,8 @@ import signal
 import tarfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +23,9 @@ from sagemaker_parts import (
     LocalAws,
     alive,
     children_of,
+    family_of,
+    health,
+    started_server,
     tar_of,
     wait_until,
 )
@@ -70,6 +75,18 @@ def channel(name: str, uri: str) -> dict[str, Any]:
         "ChannelName": name,
         "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
     }
+
+
+def said(aws: LocalAws, name: str, line: str) -> None:
+    """Wait until the job's script has printed the line: only then does it run."""
+
+    def look() -> bool:
+        try:
+            return line in aws.log_lines(LOG_GROUP, f"{name}/")
+        except botocore.exceptions.ClientError:
+            return False
+
+    wait_until(look, 30, f"{name} says {line}")
 
 
 def refused(aws: LocalAws, **changes: Any) -> tuple[str, str]:
@@ -152,14 +169,7 @@ def test_a_job_trains_and_its_model_logs_metrics_and_times_can_be_read(aws: Loca
 
 def test_the_log_can_be_read_while_the_job_runs(aws: LocalAws) -> None:
     name = submit(aws, "import time\nprint('it begins')\ntime.sleep(60)\n")
-
-    def begun() -> bool:
-        try:
-            return "it begins" in aws.log_lines(LOG_GROUP, f"{name}/")
-        except botocore.exceptions.ClientError:
-            return False
-
-    wait_until(begun, 30, "the first line is in the log")
+    said(aws, name, "it begins")
     assert describe(aws, name)["SecondaryStatus"] == "Training"
     aws.client("sagemaker").stop_training_job(TrainingJobName=name)
     ended(aws, name)
@@ -193,8 +203,7 @@ def test_a_stopped_job_may_save_its_model_within_the_grace_period(aws: LocalAws)
         "time.sleep(60)\n"
     )
     name = submit(aws, script)
-    wait_until(lambda: describe(aws, name)["SecondaryStatus"] == "Training", 20, "it trains")
-    time.sleep(2)
+    said(aws, name, "ready")
     sagemaker = aws.client("sagemaker")
     sagemaker.stop_training_job(TrainingJobName=name)
     job = ended(aws, name)
@@ -210,35 +219,90 @@ def test_a_job_over_its_time_is_stopped(aws: LocalAws) -> None:
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
 
 
+# Leaves a process of its own behind, and tells its id.
+LEAVE_A_SLEEPER = (
+    "import subprocess, time\n"
+    "quiet = subprocess.DEVNULL\n"
+    "print(f\"sleeper {subprocess.Popen(['sleep', '90'], stdout=quiet, stderr=quiet).pid}\")\n"
+)
+
+
+def sleeper(aws: LocalAws, name: str) -> int:
+    """Wait for the job's word of it and return the id of the process that its script started."""
+
+    def look() -> list[str]:
+        try:
+            lines = aws.log_lines(LOG_GROUP, f"{name}/")
+        except botocore.exceptions.ClientError:
+            return []
+        return [line.split()[1] for line in lines if line.startswith("sleeper ")]
+
+    return int(wait_until(look, 30, f"{name} has its sleeper")[0])
+
+
 def test_a_killed_script_fails_the_job_and_leaves_no_process(aws: LocalAws) -> None:
-    before = set(children_of(aws.pid))
-    script = (
-        "import os, subprocess\n"
-        "quiet = subprocess.DEVNULL\n"
-        "subprocess.Popen(['sleep', '60'], stdout=quiet, stderr=quiet)\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    job = ended(aws, submit(aws, script))
+    name = submit(aws, LEAVE_A_SLEEPER + "import os\nos.kill(os.getpid(), 9)\n")
+    job = ended(aws, name)
     assert job["TrainingJobStatus"] == "Failed" and "ExitCode -9" in job["FailureReason"]
-    wait_until(lambda: not _new_children(aws, before), 10, "nothing of the job is left")
+    left = sleeper(aws, name)
+    wait_until(lambda: not alive(left) and not family_of(aws.pid, name), 10, "nothing of the job is left")
 
 
-def _new_children(aws: LocalAws, before: set[int]) -> list[int]:
-    """The living descendants of the server that are not among `before`, parents first."""
-    return [pid for pid in children_of(aws.pid) if pid not in before and alive(pid)]
-
-
-def test_the_script_dies_with_its_host_even_when_that_is_killed(aws: LocalAws) -> None:
-    before = set(children_of(aws.pid))
-    name = submit(aws, "import time\nprint('runs')\ntime.sleep(90)\n")
-    wait_until(lambda: describe(aws, name)["SecondaryStatus"] == "Training", 20, "it trains")
-    time.sleep(2)
-    processes = _new_children(aws, before)
-    assert len(processes) >= 3  # host, sagemaker-training, script
-    os.kill(processes[0], signal.SIGKILL)
+def test_all_of_a_job_dies_with_its_host_even_when_that_is_killed(aws: LocalAws) -> None:
+    name = submit(aws, LEAVE_A_SLEEPER + "time.sleep(90)\n")
+    left = sleeper(aws, name)
+    family = family_of(aws.pid, name)
+    assert len(family) >= 4 and left in family  # host, sagemaker-training, script, sleeper
+    os.kill(family[0], signal.SIGKILL)
     job = ended(aws, name)
     assert job["TrainingJobStatus"] == "Failed" and job["FailureReason"].startswith("InternalServerError")
-    wait_until(lambda: not any(alive(pid) for pid in processes), 10, "all its processes are gone")
+    wait_until(lambda: not any(alive(pid) for pid in family), 10, "all its processes are gone")
+
+
+def test_a_stopped_job_leaves_no_process(aws: LocalAws) -> None:
+    name = submit(aws, LEAVE_A_SLEEPER + "time.sleep(90)\n")
+    left = sleeper(aws, name)
+    family = family_of(aws.pid, name)
+    aws.client("sagemaker").stop_training_job(TrainingJobName=name)
+    assert ended(aws, name)["TrainingJobStatus"] == "Stopped"
+    wait_until(lambda: not any(alive(pid) for pid in {left, *family}), 10, "all its processes are gone")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_that_ends_takes_a_jobs_processes_with_it(tmp_path: Path, how: signal.Signals) -> None:
+    with started_server(tmp_path) as local:
+        name = submit(local, LEAVE_A_SLEEPER + "time.sleep(90)\n")
+        left = sleeper(local, name)
+        family = children_of(local.pid)
+        assert left in family
+        os.kill(local.pid, how)
+        wait_until(lambda: not any(alive(pid) for pid in family), 10, "all its processes are gone")
+
+
+def test_a_job_stopped_right_after_its_creation_ends_stopped(aws: LocalAws) -> None:
+    for pause in (0.0, 0.1, 0.4):  # before there is a process, and before that can take a signal
+        name = submit(aws, "import time\ntime.sleep(60)\n")
+        time.sleep(pause)
+        aws.client("sagemaker").stop_training_job(TrainingJobName=name)
+        job = ended(aws, name)
+        assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
+    assert health(aws)["training jobs"] == 0
+
+
+def test_of_simultaneous_requests_with_one_name_one_is_taken(aws: LocalAws) -> None:
+    name = f"job-{uuid4().hex[:12]}"
+    data = channel("train", aws.put("data/one.txt", b"x"))  # looked for in S3, which takes a while
+
+    def attempt(_: int) -> str:
+        try:
+            return submit(aws, "", TrainingJobName=name, InputDataConfig=[data])
+        except botocore.exceptions.ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(attempt, range(6)))
+    assert answers.count("ResourceInUse") == 5, answers
+    ended(aws, name)
 
 
 def test_a_name_can_be_used_once(aws: LocalAws) -> None:

@@ -271,6 +271,7 @@ def variables(settings: Settings, handoff: Handoff | None) -> dict[str, Any]:
         values[name] = list(value) if isinstance(value, tuple) else value
     if settings.target == "local":
         values |= {"s3_use_path_style": True, "force_destroy": True, "deploy_command": "make deploy"}
+        values["lambda_runtime"] = packaging.host_runtime()
     if handoff is None:
         # The handoff file of AWS lies where Terraform loads it by itself.
         values |= {"model": None, "endpoint_enabled": True}

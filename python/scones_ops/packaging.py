@@ -171,6 +171,11 @@ def lambda_runtime(root: Path) -> str:
     return str(json.loads((root / SHARED_FILE).read_text())["lambda_runtime"])
 
 
+def host_runtime() -> str:
+    """Return the running Python as Lambda names it: the local AWS's runtime."""
+    return f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def _wheel_files(settings: Settings, requirement: str) -> dict[str, bytes]:
     """Return the package's files from its wheel for Lambda's Linux and Python, downloaded once."""
     constraints = settings.root / "constraints.txt"

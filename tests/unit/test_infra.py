@@ -126,6 +126,8 @@ def test_the_local_target_is_told_only_what_aws_does_not_need(clone: Callable[..
         "force_destroy": True,
         "deploy_command": "make deploy",
         "lambda_package_dir": "../build/small/lambda",
+        # The zips hold this machine's packages.
+        "lambda_runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
     }
     assert infra.variables(clone(TARGET="aws"), handoff) == {}
 

@@ -14,8 +14,10 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction
 
 from scones_ops.local import roles
 from scones_ops.local.lambda_files import check_zip
+from scones_ops.packaging import host_runtime
 
 ENVIRONMENT_BYTES = 4096
+HOST_RUNTIME = host_runtime()
 
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
 RESERVED_VARIABLES = frozenset(
@@ -90,8 +92,10 @@ def _check_runtime(runtime: str | None) -> None:
             f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: "
             f"[{', '.join(_known_runtimes())}] or be a valid ARN"
         )
-    if not runtime.startswith("python3"):
-        raise InvalidParameterValueException(f"The local AWS runs Python functions only, not {runtime}.")
+    if runtime != HOST_RUNTIME:
+        raise InvalidParameterValueException(
+            f"The local AWS runs functions with this machine's Python, {HOST_RUNTIME}, not as {runtime}."
+        )
 
 
 def _check_environment(variables: dict[str, str]) -> None:

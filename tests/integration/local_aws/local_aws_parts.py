@@ -21,6 +21,8 @@ from botocore.config import Config
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+# The only one that the local AWS runs.
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def free_port() -> int:
@@ -111,7 +113,7 @@ class LocalAws:
         """Return the ARN of a new function whose handler is `handler` of `source`."""
         defaults = {
             "FunctionName": f"function-{uuid.uuid4().hex[:8]}",
-            "Runtime": "python3.11",
+            "Runtime": RUNTIME,
             "Handler": "code.handler",
             "Code": {"ZipFile": zip_of(code=source)},
         }

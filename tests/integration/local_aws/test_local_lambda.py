@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from local_aws_parts import LocalAws, wait_for, zip_of
+from local_aws_parts import RUNTIME, LocalAws, wait_for, zip_of
 
 ECHO = "def handler(event, context):\n    return event\n"
 
@@ -179,6 +179,20 @@ def test_what_aws_refuses_is_refused(aws: LocalAws, settings: dict[str, Any], co
     assert (
         refusal(lambda: aws.client("lambda").get_function(FunctionName="refused"))
         == "ResourceNotFoundException"
+    )
+
+
+@pytest.mark.parametrize("runtime", ["python3.6", "python3.8", "nodejs22.x"])
+def test_a_runtime_that_this_machine_does_not_have_is_refused_by_name(aws: LocalAws, runtime: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        aws.function(ECHO, Runtime=runtime)
+    message = caught.value.response["Error"]["Message"]
+    assert "this machine's Python" in message and RUNTIME in message and runtime in message
+    arn = aws.function(ECHO)
+    client = aws.client("lambda")
+    assert (
+        refusal(lambda: client.update_function_configuration(FunctionName=arn, Runtime=runtime))
+        == "InvalidParameterValueException"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "machine-pictures"
+RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 CLASSES = ["bicycle", "motorcycle"]
 ROUTES = {
     "bicycle": {"order_radius": "nearby", "loading_bay": "bay-1"},
@@ -166,7 +168,7 @@ def _role(iam: Any) -> str:
 
 def _function(client: Any, role: str, name: str, code: bytes, environment: dict[str, str]) -> str:
     answer = client.create_function(
-        FunctionName=name, Runtime="python3.11", Role=role, Handler="handler.lambda_handler",
+        FunctionName=name, Runtime=RUNTIME, Role=role, Handler="handler.lambda_handler",
         Code={"ZipFile": code}, Timeout=30, MemorySize=512, Environment={"Variables": environment},
     )  # fmt: skip
     return str(answer["FunctionArn"])

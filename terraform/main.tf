@@ -19,8 +19,10 @@ locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
 
-  bucket_name  = "${var.prefix}-${local.account}-${var.region}"
-  endpoint_arn = "arn:${local.partition}:sagemaker:${var.region}:${local.account}:endpoint/${var.endpoint_name}"
+  bucket_name = "${var.prefix}-${local.account}-${var.region}"
+
+  # SageMaker writes names small in its ARNs, and IAM compares them letter by letter.
+  endpoint_arn = "arn:${local.partition}:sagemaker:${var.region}:${local.account}:endpoint/${lower(var.endpoint_name)}"
 
   # Each function: what it is told, what it may do, and how much it gets.
   functions = {

@@ -228,7 +228,7 @@ variable "lambda_runtime" {
 variable "deploy_command" {
   description = "The command that brings the endpoint back, named in the error when it is gone."
   type        = string
-  default     = "make deploy"
+  default     = "make deploy TARGET=aws"
   nullable    = false
 
   validation {

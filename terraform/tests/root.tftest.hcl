@@ -110,6 +110,29 @@ run "takes_other_classes_without_another_file" {
   }
 }
 
+run "may_ask_the_endpoint_under_the_arn_that_sagemaker_gives_it" {
+  variables {
+    endpoint_name = "Vehicles-EP"
+  }
+
+  assert {
+    condition     = local.functions.classify_image.statements[0].resources == ["arn:aws:sagemaker:${var.region}:123456789012:endpoint/vehicles-ep"]
+    error_message = "SageMaker's ARNs hold names in small letters."
+  }
+
+  assert {
+    condition     = local.functions.classify_image.environment.ENDPOINT_NAME == "Vehicles-EP" && output.endpoint_name == "Vehicles-EP"
+    error_message = "Everywhere else the name stays as it was written."
+  }
+}
+
+run "tells_whoever_finds_the_endpoint_gone_the_command_for_this_target" {
+  assert {
+    condition     = local.functions.classify_image.environment.DEPLOY_COMMAND == "make deploy TARGET=aws"
+    error_message = "Plain Terraform applies to AWS, where plain `make deploy` does not."
+  }
+}
+
 run "refuses_a_model_for_other_classes" {
   command = plan
 

@@ -1,7 +1,8 @@
 # Three roles: one for each machine, one for the rule that starts the first.
 
 data "aws_iam_policy_document" "states_trust" {
-  for_each = { classify = local.classify_arn, batch = local.batch_arn }
+  # A Distributed Map's children run under an ARN of their own, stateMachine:NAME/LABEL.
+  for_each = { classify = [local.classify_arn], batch = [local.batch_arn, "${local.batch_arn}/*"] }
 
   statement {
     actions = ["sts:AssumeRole"]
@@ -20,7 +21,7 @@ data "aws_iam_policy_document" "states_trust" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = [each.value]
+      values   = each.value
     }
   }
 }

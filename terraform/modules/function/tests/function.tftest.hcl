@@ -3,10 +3,6 @@ mock_provider "aws" {
     defaults = { json = "{}" }
   }
 
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/shop-greet" }
   }
@@ -95,10 +91,14 @@ run "may_do_what_is_named" {
   }
 }
 
-run "is_trusted_to_lambda_for_this_account_only" {
+run "is_trusted_to_lambda_alone_on_no_condition_that_lambda_might_not_meet" {
   assert {
-    condition     = one(data.aws_iam_policy_document.trust.statement[0].condition).values == tolist(["123456789012"])
-    error_message = "Only Lambda, and only for this account, may take on the role."
+    condition = (
+      one(data.aws_iam_policy_document.trust.statement[0].principals).identifiers == toset(["lambda.amazonaws.com"])
+      && length(data.aws_iam_policy_document.trust.statement) == 1
+      && length(data.aws_iam_policy_document.trust.statement[0].condition) == 0
+    )
+    error_message = "Only Lambda may take on the role, and always."
   }
 }
 

@@ -165,6 +165,22 @@ run "trusts_each_role_to_its_own_user" {
     )
     error_message = "Each role must be bound to the machine or rule that takes it on."
   }
+
+  assert {
+    condition = alltrue([
+      for name, arns in {
+        classify = ["arn:aws:states:us-east-1:123456789012:stateMachine:shop-classify"]
+        batch = [
+          "arn:aws:states:us-east-1:123456789012:stateMachine:shop-classify-batch",
+          "arn:aws:states:us-east-1:123456789012:stateMachine:shop-classify-batch/*",
+        ]
+      } :
+      toset(arns) == toset(one([
+        for c in data.aws_iam_policy_document.states_trust[name].statement[0].condition : c.values if c.variable == "aws:SourceArn"
+      ]))
+    ])
+    error_message = "The batch's role must also be for its children, and no role for another machine."
+  }
 }
 
 run "encrypts_queues_and_lets_only_the_rule_in" {

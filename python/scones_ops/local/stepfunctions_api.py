@@ -39,7 +39,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from scones_ops.local.context import CONTEXT
 from scones_ops.local.stepfunctions_executions import EXECUTIONS, stop
-from scones_ops.local.stepfunctions_map_run import RUNS, find_child, timestamp
+from scones_ops.local.stepfunctions_map_run import RUNS, abort_runs, find_child, timestamp
 from scones_ops.local.web import COUNTERS
 
 log = logging.getLogger("scones.local.states")
@@ -268,6 +268,7 @@ def _history_response(self: StepFunctionResponse) -> ActionResult:
 def _terminated(self: BaseExecutionWorkerCommunication) -> None:
     """Record the end of an execution: first its output or error, then the status that callers wait for."""
     execution = self.execution
+    abort_runs(execution.exec_arn)
     if execution.status in _FINAL:
         EXECUTIONS.ended(execution)
         return

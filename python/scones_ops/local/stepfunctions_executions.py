@@ -13,6 +13,8 @@ from typing import Any
 
 from moto.stepfunctions.parser.api import ExecutionStatus
 
+from scones_ops.local.stepfunctions_map_run import abort_runs
+
 KEPT_EXECUTIONS = 20_000
 KEPT_HISTORY_BYTES = 256 * 1024 * 1024
 # What moto holds for an event besides its texts: dicts, and its share of the frames and variables behind it.
@@ -104,3 +106,4 @@ def stop(execution: Any, error: str | None, cause: str | None) -> None:
     execution.stop_date = datetime.now(UTC)
     execution.stop(stop_date=execution.stop_date, error=error, cause=cause)
     execution.exec_status = ExecutionStatus.ABORTED
+    abort_runs(execution.exec_arn)

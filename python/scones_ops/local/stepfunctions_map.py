@@ -129,7 +129,7 @@ def _distributed_pool(self: Any, job: Job | None, worker_frame: Any) -> None:
 def _eval_child(self: Any, env: Any, job: Job) -> None:
     """Run one item as a child execution and record how it ended."""
     run: MapRun = RUNS[self._map_run_record.map_run_arn]
-    run.expect(self._job_pool._jobs_number)
+    run.expect(self._job_pool)
     child = run.begin(job.job_index, job.job_input)
     data = env.states.context_object.context_object_data
     try:
@@ -192,8 +192,9 @@ def _register_runs() -> None:
         RUNS[self.map_run_arn] = MapRun(self)
 
     def set_stop(self: MapRunRecord, status: Any) -> None:
-        RUNS[self.map_run_arn].give_up_rest()
-        stop(self, status)
+        if self.stop_date is None:
+            RUNS[self.map_run_arn].give_up_rest()
+            stop(self, status)
 
     MapRunRecord.__init__ = __init__
     MapRunRecord.set_stop = set_stop

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.stepfunctions.parser.api import MapRunStatus
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.map_run_record import (  # noqa: E501
     MapRunRecord,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import Job, JobPool
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 
 KEPT_RUNS = 200
@@ -36,7 +38,9 @@ class Child:
     def end(
         self, status: str, *, output: Any = None, error: str | None = None, cause: str | None = None
     ) -> None:
-        """Record how the child ended."""
+        """Record how the child ended; one that was aborted with its run stays so, whatever it does still."""
+        if self.stopped_at is not None:
+            return
         self.status, self.output, self.error, self.cause = status, output, error, cause
         self.stopped_at = datetime.now(UTC)
 
@@ -77,17 +81,19 @@ class MapRun:
         self.arn: str = record.map_run_arn
         self.machine_arn: str = record.map_state_machine_arn
         self.children: dict[int, Child] = {}
-        self.pending: list[tuple[int, Any]] = []
+        self.pending: list[Any] = []
+        self._waiting: list[Job] = []
         self._total = 0
         self._failed = 0
         self._lock = threading.Lock()
 
-    def expect(self, total: int) -> None:
-        """Take note of how many items there are; only the first call counts."""
+    def expect(self, jobs: JobPool) -> None:
+        """Take note of how many items there are and of those that wait; only the first call counts."""
+        total = jobs._jobs_number
         with self._lock:
             if self._total:
                 return
-            self._total = total
+            self._total, self._waiting = total, jobs._open_jobs
         for counter in self._counters():
             counter.total.count(total)
             counter.pending.count(total)
@@ -126,7 +132,12 @@ class MapRun:
         return bool(count and failed > count) or bool(share and failed * 100 > share * self._total)
 
     def give_up_rest(self) -> None:
-        """Count what was never started as aborted: the run has ended without it."""
+        """Abort what still runs and keep the items that never began as `pending`: the run has ended."""
+        with self._lock:
+            self.pending = [job.job_input for job in reversed(self._waiting)]
+            self._waiting = []
+            for child in self.children.values():
+                child.end("ABORTED")
         for counter in self._counters():
             left = counter.pending.get()
             if left > 0:
@@ -138,15 +149,26 @@ class MapRun:
 
 
 class _Runs(OrderedDict[str, MapRun]):
-    """The latest Map runs by ARN."""
+    """The latest Map runs by ARN, and all that have not ended."""
 
     def __setitem__(self, arn: str, run: MapRun) -> None:
         super().__setitem__(arn, run)
+        ended = (known for known, kept in list(self.items()) if kept.record.stop_date is not None)
         while len(self) > KEPT_RUNS:
-            self.popitem(last=False)
+            oldest = next(ended, None)
+            if oldest is None:
+                return
+            self.pop(oldest, None)
 
 
 RUNS = _Runs()
+
+
+def abort_runs(execution_arn: str) -> None:
+    """End the runs of an execution that has ended itself: stopped, timed out, or failed in another branch."""
+    for run in list(RUNS.values()):
+        if run.record.execution_arn == execution_arn and run.record.stop_date is None:
+            run.record.set_stop(MapRunStatus.ABORTED)
 
 
 def find_child(execution_arn: str) -> Child | None:

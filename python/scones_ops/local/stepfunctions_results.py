@@ -14,14 +14,17 @@ from scones_ops.local.stepfunctions_map_run import Child, MapRun, timestamp
 
 
 def write_results(client: Any, bucket: str, prefix: str, run: MapRun) -> str:
-    """Write the result files and then the manifest that names them, and return the manifest's key."""
+    """Write the result files and then the manifest that names them, and return the manifest's key.
+
+    What had not begun when a run failed is PENDING, with its item as the reader gave it.
+    """
     folder = f"{prefix.rstrip('/')}/" if prefix else ""
     folder += run.arn.rsplit(":", 1)[-1]
     children = [child for _, child in sorted(run.children.items())]
     files: dict[str, list[dict[str, Any]]] = {}
     for group, entries in {
         "FAILED": [_entry(child) for child in children if child.status not in ("SUCCEEDED", "RUNNING")],
-        "PENDING": [],
+        "PENDING": [{"Input": to_json_str(item)} for item in run.pending],
         "SUCCEEDED": [_entry(child) for child in children if child.status == "SUCCEEDED"],
     }.items():
         files[group] = []

@@ -109,6 +109,30 @@ def test_without_tolerance_one_failure_fails_the_run_and_the_results_are_still_w
     assert any(key.endswith("/manifest.json") for key in keys)
 
 
+def test_what_never_began_is_written_as_pending_and_no_item_is_lost(aws: LocalAws) -> None:
+    bucket = aws.bucket()
+    aws.client("s3").put_object(Bucket=bucket, Key="in/0-bad", Body=b"x")
+    fill(aws, bucket, good=30, bad=0)
+    definition = machine(bucket, MaxConcurrency=2)
+    items = definition["States"]["Each"]["ItemProcessor"]["States"]
+    items["Look"]["Default"], items["Slow"] = "Slow", {"Type": "Wait", "Seconds": 1, "Next": "Good"}
+    failed = aws.run(definition, {"prefix": "in/"})
+    assert failed["error"] == "States.ExceedToleratedFailureThreshold"
+    listed = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix="out/")["Contents"]
+    manifest = read(
+        aws, bucket, next(item["Key"] for item in listed if item["Key"].endswith("manifest.json"))
+    )
+    entries = {
+        group: [entry for file in files for entry in read(aws, bucket, file["Key"])]
+        for group, files in manifest["ResultFiles"].items()
+    }
+    pending = [json.loads(entry["Input"])["Key"] for entry in entries["PENDING"]]
+    begun = [json.loads(entry["Input"])["key"] for entry in entries["FAILED"] + entries["SUCCEEDED"]]
+    assert len(pending) >= 25 and pending == sorted(pending)
+    assert sorted(pending + begun) == sorted(["in/0-bad", *(f"in/{n:03d}" for n in range(30))])
+    assert {entry["Status"] for entry in entries["FAILED"]} <= {"FAILED", "ABORTED"}
+
+
 def test_more_failures_than_tolerated_fail_the_run(aws: LocalAws) -> None:
     bucket = aws.bucket()
     fill(aws, bucket, good=4, bad=4)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ValidationError
@@ -18,7 +20,9 @@ from scones_ops.local import sagemaker_rules as rules
 from scones_ops.local.context import CONTEXT
 from scones_ops.local.sagemaker_endpoint_live import IN_PROGRESS, LiveEndpoint, Part, missing_alarms
 
+Answer = TypeVar("Answer")
 _live: dict[str, LiveEndpoint] = {}  # by endpoint name
+_changing = threading.Lock()
 _stock_create_model = SageMakerResponse.create_model
 _stock_create_config = SageMakerResponse.create_endpoint_config
 
@@ -50,6 +54,17 @@ def close() -> None:
     _live.clear()
 
 
+def _alone(change: Callable[[SageMakerResponse], Answer]) -> Callable[[SageMakerResponse], Answer]:
+    """Return `change` so that no other change comes between its checks and what they allow."""
+
+    @wraps(change)
+    def alone(self: SageMakerResponse) -> Answer:
+        with _changing:
+            return change(self)
+
+    return alone
+
+
 def _request(self: SageMakerResponse, operation: str) -> dict[str, Any]:
     """Return the request's body, checked against the operation's own model."""
     request: dict[str, Any] = json.loads(self.body)
@@ -63,8 +78,7 @@ def _request(self: SageMakerResponse, operation: str) -> dict[str, Any]:
 def _create_model(self: SageMakerResponse) -> ActionResult:
     request = _request(self, "CreateModel")
     name = request["ModelName"]
-    if name in self.sagemaker_backend._models:
-        raise ValidationError(f'Cannot create already existing model "{rules.arn("model", name)}".')
+    _refuse_known_model(self.sagemaker_backend, name)
     role_arn = request.get("ExecutionRoleArn")
     if not role_arn:
         raise ValidationError("ExecutionRoleArn is required.")
@@ -79,10 +93,17 @@ def _create_model(self: SageMakerResponse) -> ActionResult:
     if not container.get("ModelDataUrl"):
         raise rules.refuse_locally("models without ModelDataUrl")
     rules.check_model_data(role_arn, container["ModelDataUrl"])
-    answer = _stock_create_model(self)
+    with _changing:  # the checks took a while: another request may have taken the name
+        _refuse_known_model(self.sagemaker_backend, name)
+        answer = _stock_create_model(self)
     model = self.sagemaker_backend._models[name]
     model.enable_network_isolation = bool(request.get("EnableNetworkIsolation"))
     return answer
+
+
+def _refuse_known_model(backend: SageMakerModelBackend, name: str) -> None:
+    if name in backend._models:
+        raise ValidationError(f'Cannot create already existing model "{rules.arn("model", name)}".')
 
 
 def _find_model(self: SageMakerModelBackend, model_name: str) -> Any:
@@ -100,6 +121,7 @@ def _delete_model(self: SageMakerModelBackend, model_name: str) -> None:
 # Endpoint configurations
 
 
+@_alone
 def _create_endpoint_config(self: SageMakerResponse) -> ActionResult:
     request = _request(self, "CreateEndpointConfig")
     name = request["EndpointConfigName"]
@@ -164,6 +186,7 @@ def _delete_endpoint_config(self: SageMakerModelBackend, endpoint_config_name: s
 # Endpoints
 
 
+@_alone
 def _create_endpoint(self: SageMakerResponse) -> ActionResult:
     request = _request(self, "CreateEndpoint")
     backend, name = self.sagemaker_backend, request["EndpointName"]
@@ -189,6 +212,7 @@ def _create_endpoint(self: SageMakerResponse) -> ActionResult:
     return ActionResult({"EndpointArn": record.arn})
 
 
+@_alone
 def _update_endpoint(self: SageMakerResponse) -> ActionResult:
     request = _request(self, "UpdateEndpoint")
     backend = self.sagemaker_backend
@@ -209,6 +233,7 @@ def _update_endpoint(self: SageMakerResponse) -> ActionResult:
     return ActionResult({"EndpointArn": record.arn})
 
 
+@_alone
 def _update_weights_and_capacities(self: SageMakerResponse) -> ActionResult:
     """Record the wishes at once: one process serves a variant, whatever its count."""
     request = _request(self, "UpdateEndpointWeightsAndCapacities")
@@ -228,6 +253,7 @@ def _update_weights_and_capacities(self: SageMakerResponse) -> ActionResult:
     return ActionResult({"EndpointArn": record.arn})
 
 
+@_alone
 def _delete_endpoint(self: SageMakerResponse) -> EmptyResult:
     request = _request(self, "DeleteEndpoint")
     backend = self.sagemaker_backend

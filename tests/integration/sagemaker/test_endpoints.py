@@ -10,7 +10,8 @@ import signal
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from sagemaker_parts import (
     LocalAws,
     alive,
     children_of,
+    family_of,
     started_server,
     tar_of,
     wait_until,
@@ -31,7 +33,8 @@ from sagemaker_parts import (
 
 pytestmark = pytest.mark.slow
 
-# Answers [length of the body, the model's own number]; some bodies ask for trouble.
+# Answers [length of the body, the model's own number], or when a sleep began and ended; some bodies ask for
+# trouble.
 HANDLER = """
 import json, os, time
 from sagemaker_inference.errors import GenericInferenceToolkitError
@@ -46,13 +49,15 @@ def input_fn(body, content_type):
     if body == b"die":
         os._exit(3)
     if body.startswith(b"sleep"):
+        start = time.time()
         time.sleep(float(body[5:]))
+        return [start, time.time()]
     if body == b"fault":
         raise RuntimeError("a fault of the handler")
     return body
 
 def predict_fn(body, model):
-    return [len(body), model]
+    return body if isinstance(body, list) else [len(body), model]
 
 def output_fn(prediction, accept):
     return json.dumps(prediction), "application/json"
@@ -222,13 +227,9 @@ def test_a_body_over_six_megabytes_is_refused(aws: LocalAws, endpoint: str) -> N
 def test_requests_are_served_beside_each_other(aws: LocalAws, endpoint: str) -> None:
     if (os.cpu_count() or 1) < 2:
         pytest.fail("this test needs two CPUs: one worker a CPU")
-    start = time.monotonic()
-    threads = [threading.Thread(target=invoke, args=(aws, endpoint, b"sleep1")) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert time.monotonic() - start < 1.9
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: invoke(aws, endpoint, b"sleep2"), range(2))
+    assert max(one[0], other[0]) < min(one[1], other[1])  # both were under way at once
 
 
 def test_invocations_are_captured_in_sagemakers_format_and_path(aws: LocalAws, endpoint: str) -> None:
@@ -328,7 +329,7 @@ def test_an_update_swaps_without_a_gap(aws: LocalAws) -> None:
     )
     assert (code, "in-progress" in message) == ("ValidationException", True)
     told = settled(aws, name)
-    time.sleep(0.3)
+    wait_until(lambda: 2.0 in seen, 10, "the new model answers")
     stop.set()
     asking.join()
     assert told["EndpointStatus"] == "InService" and told["EndpointConfigName"] == second
@@ -379,10 +380,9 @@ def test_an_alarm_that_fires_calls_the_update_off(aws: LocalAws) -> None:
 
 
 def test_delete_ends_the_process_and_the_endpoint_is_not_found(aws: LocalAws) -> None:
-    before = set(children_of(aws.pid))
     name = deploy(aws, config(aws, model(aws)))
     settled(aws, name)
-    started = [pid for pid in children_of(aws.pid) if pid not in before]
+    started = family_of(aws.pid, name)
     assert started
     delete(aws, name)
     assert not any(alive(pid) for pid in started)
@@ -465,6 +465,44 @@ def test_names_can_be_used_once(aws: LocalAws, endpoint: str) -> None:
         PrimaryContainer={"Image": SERVING_IMAGE, "ModelDataUrl": found["PrimaryContainer"]["ModelDataUrl"]},
     )
     assert message.startswith("Cannot create already existing model")
+
+
+def test_of_simultaneous_requests_with_one_name_one_is_taken(aws: LocalAws) -> None:
+    sagemaker = aws.client("sagemaker")
+    model_name, endpoint_name = f"model-{uuid4().hex[:12]}", f"ep-{uuid4().hex[:12]}"
+    url = aws.put("models/twice.tar.gz", tar_of({"number.txt": "1", "code/inference.py": HANDLER}))
+    assert accepted(lambda: create_model(aws, model_name, url)) == 1
+    variants = [
+        {"VariantName": "v", "ModelName": model_name, "InstanceType": "ml.m5.large",
+         "InitialInstanceCount": 1}
+    ]  # fmt: skip
+    name = f"config-{uuid4().hex[:12]}"
+    both = {"EndpointConfigName": name, "ProductionVariants": variants}
+    assert accepted(lambda: sagemaker.create_endpoint_config(**both)) == 1
+    both = {"EndpointConfigName": name, "EndpointName": endpoint_name}
+    assert accepted(lambda: sagemaker.create_endpoint(**both)) == 1
+    settled(aws, endpoint_name)
+    assert accepted(lambda: sagemaker.update_endpoint(**both)) == 1
+    settled(aws, endpoint_name)
+    assert len(family_of(aws.pid, endpoint_name)) == 1
+    assert accepted(lambda: sagemaker.delete_endpoint(EndpointName=endpoint_name)) == 1
+
+
+def accepted(call: Callable[[], Any]) -> int:
+    """Return how many of eight simultaneous calls were not refused."""
+    together = threading.Barrier(8)
+
+    def attempt(_: int) -> bool:
+        together.wait()
+        try:
+            call()
+        except botocore.exceptions.ClientError as error:
+            assert error.response["Error"]["Code"] == "ValidationException"
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        return sum(pool.map(attempt, range(8)))
 
 
 def test_what_is_not_there_cannot_be_used_or_deleted(aws: LocalAws) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from scones_ops.local import serving_process
+from scones_ops.local import sagemaker_endpoint_metrics, serving_process
 from scones_ops.local.sagemaker_endpoint_live import described_capture, described_variant
-from scones_ops.local.sagemaker_endpoint_metrics import Invocation, metric_data
+from scones_ops.local.sagemaker_endpoint_metrics import Invocation, InvocationMetrics, metric_data
 
 MODEL = {"PrimaryContainer": {"Image": "image"}}
 
@@ -103,3 +104,25 @@ def test_the_endpoints_metrics_are_sagemakers_with_latency_in_microseconds() -> 
         {"Name": "EndpointName", "Value": "ep"},
         {"Name": "VariantName", "Value": "v"},
     ]
+
+
+def test_metrics_that_cannot_be_published_are_lost_and_the_next_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused, taken = threading.Event(), threading.Event()
+
+    def data(invocations: list[Invocation], _at: datetime) -> list[dict[str, object]]:
+        if invocations[0].endpoint == "refused":
+            refused.set()
+            raise ValueError("no such metric")
+        assert [item.endpoint for item in invocations] == ["taken"]
+        taken.set()
+        return []
+
+    monkeypatch.setattr(sagemaker_endpoint_metrics, "metric_data", data)
+    monkeypatch.setattr(sagemaker_endpoint_metrics, "FLUSH_SECONDS", 0.01)
+    metrics = InvocationMetrics()
+    metrics.add(Invocation("refused", "v", 200, timedelta()))
+    assert refused.wait(5)
+    metrics.add(Invocation("taken", "v", 200, timedelta()))
+    assert taken.wait(5)

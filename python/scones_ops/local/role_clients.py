@@ -31,27 +31,30 @@ _FLUSH_SECONDS = 0.5
 
 _lock = threading.Lock()
 _session: boto3.session.Session | None = None
-_clients: dict[tuple[str, str], Any] = {}
+_clients: dict[tuple[str, str, str], tuple[str, Any]] = {}  # with the key id of its session
 
 
 def role_client(service: str, role_arn: str, session_name: str) -> Any:
     """Return a boto3 client of `service` that acts as the role; the same one while its session lives."""
     global _session
     env = role_environment(role_arn, session_name)
-    key = (service, env["AWS_ACCESS_KEY_ID"])
+    key = (service, role_arn, session_name)
     with _lock:
-        if key not in _clients:
-            _session = _session or boto3.session.Session()
-            _clients[key] = _session.client(
-                service,
-                region_name=CONTEXT.region,
-                endpoint_url=CONTEXT.url,
-                aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-                aws_session_token=env["AWS_SESSION_TOKEN"],
-                config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
-            )
-        return _clients[key]
+        kept = _clients.get(key)
+        if kept is not None and kept[0] == env["AWS_ACCESS_KEY_ID"]:
+            return kept[1]
+        _session = _session or boto3.session.Session()
+        client = _session.client(
+            service,
+            region_name=CONTEXT.region,
+            endpoint_url=CONTEXT.url,
+            aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=env["AWS_SESSION_TOKEN"],
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
+        )
+        _clients[key] = (env["AWS_ACCESS_KEY_ID"], client)
+        return client
 
 
 def container_environment(role_arn: str, session_name: str, home: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from scones_ops.local.capture import new_exchange
 from scones_ops.local.context import CONTEXT
-from scones_ops.local.sagemaker_endpoint_fleet import INVOCATION_SECONDS, ContainerUnreachable
+from scones_ops.local.sagemaker_endpoint_fleet import ContainerUnreachable
 from scones_ops.local.sagemaker_endpoint_live import LiveEndpoint
 from scones_ops.local.sagemaker_endpoint_metrics import Invocation, InvocationMetrics
 
@@ -128,6 +128,3 @@ def _invoke_endpoint_async(self: SageMakerRuntimeResponse) -> Answer:
         "ValidationError",
         "the local AWS does not do InvokeEndpointAsync: use InvokeEndpoint, or TARGET=aws",
     )
-
-
-__all__ = ["INVOCATION_SECONDS", "MOST_BODY_BYTES", "install"]

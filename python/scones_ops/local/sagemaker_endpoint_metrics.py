@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -13,6 +14,8 @@ from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.utils import utcnow
 
 from scones_ops.local.context import CONTEXT
+
+log = logging.getLogger("scones.local.sagemaker")
 
 FLUSH_SECONDS = 5.0
 
@@ -78,6 +81,11 @@ class InvocationMetrics:
             time.sleep(FLUSH_SECONDS)
             with self._lock:
                 waiting, self._waiting = self._waiting, []
-            if waiting:
+            if not waiting:
+                continue
+            try:
                 backend = cloudwatch_backends[CONTEXT.account][CONTEXT.region]
                 backend.put_metric_data("AWS/SageMaker", metric_data(waiting, utcnow()))
+            except Exception as error:
+                # The endpoint serves on; what could not be published is lost, so that nothing piles up.
+                log.warning("metrics of %s invocations are lost: %s", len(waiting), error)

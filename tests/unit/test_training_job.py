@@ -9,16 +9,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
-from training_parts import dataset, facts, model_tar, record, settings_for
+from training_parts import facts, model_tar, record
+from training_service import ARTIFACT, BUCKET, JOB, ROLE, connected, keys, put, service, train
 
 from scones_ops import infra
 from scones_ops.aws import client
@@ -26,52 +24,19 @@ from scones_ops.commands import models
 from scones_ops.errors import GateNotPassed, ModelNotFound, TrainingFailed
 from scones_ops.handoff import read_handoff, write_handoff
 from scones_ops.settings import Settings
-from scones_ops.training import follow, job, registry, train_model
-
-BUCKET, JOB = "scones-test", "scones-unlimited-20260102-030405-abcd"
-ARTIFACT = f"training/{JOB}/output/model.tar.gz"
-ROLE = "arn:aws:iam::123456789012:role/scones-unlimited-training"
+from scones_ops.training import follow, registry
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with service() as port:
+        yield port
 
 
 @pytest.fixture
 def settings(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    settings = settings_for(tmp_path, SCONES_LOCAL_PORT=str(port))
-    for name in (*settings.environment(), "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"):
-        monkeypatch.setenv(name, "")  # so that what apply_environment sets is undone after the test
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(job, "job_name", lambda settings: JOB)
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    client(settings, "s3").create_bucket(Bucket=BUCKET)
-    yield settings
-    urllib.request.urlopen(f"{settings.local_url}/moto-api/reset", data=b"").close()
-
-
-def put(settings: Settings, key: str, body: bytes) -> None:
-    client(settings, "s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-
-
-def keys(settings: Settings, prefix: str) -> list[str]:
-    answer = client(settings, "s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-    return [item["Key"] for item in answer.get("Contents", [])]
-
-
-def train(settings: Settings, folder: Path, kind: str = "archive") -> Any:
-    return train_model(
-        settings,
-        dataset_uri=f"s3://{BUCKET}/datasets/0123456789ab",
-        dataset=dataset(folder, kind=kind),
-        bucket=BUCKET,
-        training_role_arn=ROLE,
-    )
+    with connected(tmp_path, port, monkeypatch) as settings:
+        yield settings
 
 
 def test_a_good_model_is_recorded_under_the_digest_of_its_artifact(
@@ -222,30 +187,6 @@ def test_a_model_of_other_classes_is_not_handed_over(
     registry.save(settings, BUCKET, record(classes=("cat", "dog")))
     with pytest.raises(ModelNotFound, match="CLASSES=cat,dog"):
         models_command(settings, monkeypatch, "use", record().name)
-
-
-@dataclass
-class Interrupted:
-    """A job whose first refresh is interrupted, as by Ctrl-C."""
-
-    training_job_name: str = JOB
-    stopped: bool = False
-
-    def refresh(self) -> None:
-        raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        self.stopped = True
-
-
-def test_an_interrupt_stops_the_job_because_it_costs_money(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    running = Interrupted()
-    monkeypatch.setattr(follow, "_create", lambda *_: running)
-    with pytest.raises(KeyboardInterrupt):
-        train(settings, tmp_path)
-    assert running.stopped and "is being stopped" in capsys.readouterr().out
 
 
 @dataclass

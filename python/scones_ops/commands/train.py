@@ -13,19 +13,38 @@ from scones_ops.settings import Settings
 
 
 def register(subparsers: Subparsers) -> None:
-    add_command(
+    parser = add_command(
         subparsers,
         "train",
         "Stage the data, train on SageMaker, check the gate, hand the model over to Terraform.",
         "TARGET=aws scones-ops train",
         run,
     )
+    parser.add_argument(
+        "--job", metavar="NAME", help="take up this training job, which an earlier command submitted and lost"
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Train a model and hand it over."""
-    train(settings, allow_generated=False)
+    """Train a model and hand it over, or hand over what an earlier command's job makes."""
+    if args.job is None:
+        train(settings, allow_generated=False)
+    else:
+        adopt(settings, args.job)
     return 0
+
+
+def adopt(settings: Settings, job: str) -> ModelRecord:
+    """Return the record of the model that the training job makes or made, handed over."""
+    from scones_ops.infra import Infrastructure
+    from scones_ops.training import adopt_job
+
+    account(settings)
+    record = adopt_job(settings, job, bucket=Infrastructure(settings).outputs().bucket_name)
+    path = write_handoff(settings, record, endpoint_wanted(settings))
+    note = " (generated data)" if record.generated else ""
+    say(f"{record.name} of training job {job}{note} handed over in {path}")
+    return record
 
 
 def train(settings: Settings, *, allow_generated: bool) -> ModelRecord:

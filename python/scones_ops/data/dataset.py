@@ -125,7 +125,7 @@ def load_dataset(folder: Path) -> Dataset:
     Raises DatasetInvalid where there is none, or where a picture of it is missing.
     """
     try:
-        dataset = _from_manifest(folder, json.loads((folder / MANIFEST).read_bytes()))
+        dataset = from_manifest(folder, json.loads((folder / MANIFEST).read_bytes()))
     except FileNotFoundError:
         raise DatasetInvalid(f"{folder} holds no data set: prepare one with `make data`") from None
     except (ValueError, KeyError, TypeError, IndexError):
@@ -144,7 +144,7 @@ def load_dataset(folder: Path) -> Dataset:
     return dataset
 
 
-def _from_manifest(folder: Path, document: Mapping[str, Any]) -> Dataset:
+def from_manifest(folder: Path, document: Mapping[str, Any]) -> Dataset:
     """Return the data set that `document`, a parsed dataset.json, describes; ValueError if inconsistent."""
     pictures = tuple(Picture(**item) for item in document["files"])
     dataset = Dataset(

@@ -7,11 +7,11 @@ from scones_ops.data import Dataset
 from scones_ops.errors import TrainingFailed
 from scones_ops.handoff import ModelRecord
 from scones_ops.settings import Settings
-from scones_ops.training import builtin, gate, job, registry, source
+from scones_ops.training import adopt, builtin, gate, job, registry, source
 from scones_ops.training.artifact import Artifact, read_artifact
-from scones_ops.training.follow import FinishedJob, run_job
+from scones_ops.training.follow import FinishedJob, find_job, resume_job, run_job
 
-__all__ = ["check_algorithm", "train_model"]
+__all__ = ["adopt_job", "check_algorithm", "train_model"]
 
 
 def check_algorithm(settings: Settings) -> None:
@@ -45,7 +45,24 @@ def train_model(
             role_arn=training_role_arn, source_uri=source.upload(settings, bucket, code),
             source_version=code.version, image_uri=job.pytorch_image(settings, "training"),
         )  # fmt: skip
-    finished = run_job(settings, request)
+    return _judge_and_save(settings, bucket, dataset, run_job(settings, request), serving_image_uri)
+
+
+def adopt_job(settings: Settings, name: str, *, bucket: str) -> ModelRecord:
+    """Follow a job that an earlier command submitted, or take it as it ended; then go on as `train_model`.
+
+    Raises as `train_model`, and TrainingFailed where no job of this project and these classes is called so.
+    """
+    submitted = find_job(settings, name)
+    dataset = adopt.dataset_of(settings, bucket, submitted)
+    serving_image_uri = adopt.serving_image(settings, submitted)
+    finished = resume_job(settings, submitted)
+    return _judge_and_save(settings, bucket, dataset, finished, serving_image_uri)
+
+
+def _judge_and_save(
+    settings: Settings, bucket: str, dataset: Dataset, finished: FinishedJob, serving_image_uri: str
+) -> ModelRecord:
     artifact = read_artifact(settings, finished.artifact_url)
     record = make_record(settings, dataset, finished, artifact, serving_image_uri)
     verdict = gate.judge(

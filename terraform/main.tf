@@ -28,7 +28,7 @@ locals {
   functions = {
     serialize_image = {
       description = "Reads a picture from S3 and makes it small enough to travel through Step Functions"
-      memory_mb   = 512
+      memory_mb   = 1024 # four copies of the largest picture that is read, and the runtime
       timeout     = 30
       environment = {}
       statements = [

@@ -18,7 +18,7 @@ from PIL import (
 )
 
 MAX_SIDE = 224  # pixels
-MAX_PIXELS = 40_000_000  # of the source; Pillow holds 4 bytes for each, twice while it shrinks
+MAX_PIXELS = 40_000_000  # of the source; Pillow holds 4 bytes for each, up to four times at once
 MAX_ENCODED_BYTES = 140_000  # 186,668 as base64
 
 # What cameras and browsers make; not all that Pillow reads, since EPS would run Ghostscript. The plugins are

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
+import re
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -15,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "lambdas/serialize_image")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "lambdas/serialize_image")]
 import picture  # noqa: E402
 
 WORST_PAYLOAD = 200_000  # bytes of base64 text
@@ -175,6 +178,47 @@ def png_claiming(width: int, height: int) -> bytes:
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
     with pytest.raises(picture.PictureInvalid, match="pixels"):
         picture.open_picture(png_claiming(*size))
+
+
+MEASURE = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import picture
+with open(sys.argv[2], "rb") as file:
+    picture.encode(picture.open_picture(file.read()))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+RUNTIME_MB = 200  # Lambda's runtime with boto3, and the file's bytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "image_format"),
+    [("RGB", "PNG"), ("RGBA", "PNG"), ("LA", "PNG"), ("I;16", "PNG"), ("I", "TIFF"), ("CMYK", "TIFF"),
+     ("RGBA", "TIFF"), ("RGB", "WEBP"), ("P", "GIF")],
+)  # fmt: skip
+def test_the_largest_picture_that_is_read_fits_the_functions_memory(
+    tmp_path: Path, mode: str, image_format: str
+) -> None:
+    terraform = (ROOT / "terraform/main.tf").read_text()
+    memory = re.search(r"serialize_image = \{.*?memory_mb += (\d+)", terraform, re.DOTALL)
+    assert memory
+    size = (7400, 5400)
+    assert 0.99 < size[0] * size[1] / picture.MAX_PIXELS <= 1
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned
+    path = tmp_path / "picture"
+    Image.new(mode, size).save(path, image_format, exif=exif)
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, ROOT / "lambdas/serialize_image", path],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(measured.stdout) + RUNTIME_MB <= int(memory[1])
+
+
+@pytest.mark.parametrize("size", [(4000, 3000), (5712, 4284), (6000, 4000)])
+def test_a_phones_photo_of_12_or_24_megapixels_is_read(size: tuple[int, int]) -> None:
+    assert picture.open_picture(data_of(Image.new("RGB", size), "JPEG")).width == picture.MAX_SIDE
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])

@@ -84,6 +84,22 @@ def test_a_job_leaves_a_model_that_serves(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_same_seed_and_pictures_give_the_same_bytes(tmp_path: Path) -> None:
+    environment = write_channels(tmp_path)
+    models = []
+    for number in range(2):
+        folder = tmp_path / f"model_{number}"
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, train.__file__, *arguments(seed=5)],
+            env={**environment, "SM_MODEL_DIR": str(folder)},
+            check=True,
+        )
+        models.append({str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
+    assert len(models[0]) == 4 and models[0] == models[1]
+
+
+@pytest.mark.slow
 def test_a_fault_in_the_channels_ends_the_job_with_one_line(tmp_path: Path) -> None:
     environment = write_channels(tmp_path)
     (tmp_path / "train" / "box_3.png").write_bytes(b"?")

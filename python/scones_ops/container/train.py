@@ -51,7 +51,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace, environment: dict[str, str]) -> None:
-    """Train on the channels of `environment` and fill SM_MODEL_DIR."""
+    """Train on the channels of `environment` and fill SM_MODEL_DIR.
+
+    Seconds go to the log only: the same seed, pictures and code give the same bytes.
+    """
     start = time.perf_counter()
     channel = {name: Path(environment[f"SM_CHANNEL_{name.upper()}"]) for name in
                ("train", "train_lst", "validation", "validation_lst")}  # fmt: skip
@@ -82,7 +85,6 @@ def main(args: argparse.Namespace, environment: dict[str, str]) -> None:
     export.write_onnx(folder / "model.onnx", model, temperature)
     sample = validation.pixels[:64]
     metrics["export_difference"] = export.check(folder / "model.onnx", model, temperature, sample)
-    metrics["training_seconds"] = round(time.perf_counter() - start, 2)
     facts = {
         "classes": args.classes,
         "input_size": [SIZE, SIZE],
@@ -105,7 +107,7 @@ def main(args: argparse.Namespace, environment: dict[str, str]) -> None:
     print(f"validation:accuracy={metrics['validation_accuracy']:.4f} "
           f"validation:loss={metrics['validation_loss']:.4f} "
           f"validation:calibration_error={metrics['validation_calibration_error']:.4f} "
-          f"training:seconds={metrics['training_seconds']:.1f}", flush=True)  # fmt: skip
+          f"training:seconds={time.perf_counter() - start:.1f}", flush=True)  # fmt: skip
 
 
 def fine_tune(args: argparse.Namespace, train: Pictures, device: torch.device) -> network.Classifier:

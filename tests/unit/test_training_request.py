@@ -139,7 +139,7 @@ def test_builtin_is_refused_locally_in_one_line_before_anything_starts(tmp_path:
 
 
 def test_the_containers_are_aws_own_for_the_instance_and_region(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, AWS_REGION="eu-central-1", TRAINING_INSTANCE_TYPE="ml.m5.xlarge")
+    settings = settings_for(tmp_path, REGION="eu-central-1", TRAINING_INSTANCE_TYPE="ml.m5.xlarge")
     training, serving = job.pytorch_image(settings, "training"), job.pytorch_image(settings, "inference")
     assert training.endswith(f"eu-central-1.amazonaws.com/pytorch-training:{job.PYTORCH_VERSION}-cpu-py312")
     assert serving.endswith(f"eu-central-1.amazonaws.com/pytorch-inference:{job.PYTORCH_VERSION}-cpu-py312")
@@ -148,6 +148,6 @@ def test_the_containers_are_aws_own_for_the_instance_and_region(tmp_path: Path) 
 
 
 def test_a_region_without_the_container_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingFailed, match="AWS_REGION") as caught:
-        job.pytorch_image(settings_for(tmp_path, AWS_REGION="mars-north-1"), "training")
+    with pytest.raises(TrainingFailed, match="REGION") as caught:
+        job.pytorch_image(settings_for(tmp_path, REGION="mars-north-1"), "training")
     assert len(str(caught.value)) < 300

@@ -154,5 +154,5 @@ def image(settings: Settings, framework: str, **options: str) -> str:
         reason = str(error).partition(". ")[0]
         raise TrainingFailed(
             f"AWS has no {framework} container for these settings ({reason}): "
-            "choose another AWS_REGION or instance type"
+            "choose another REGION or instance type"
         ) from None

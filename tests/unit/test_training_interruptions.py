@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, SSOTokenLoadError
 from sagemaker.core.resources import TrainingJob
 from training_parts import facts, model_tar
-from training_service import ARTIFACT, BUCKET, JOB, connected, put, service, train
+from training_service import ARTIFACT, JOB, connected, put, service, train
 
 from scones_ops.aws import client
 from scones_ops.errors import TrainingFailed

@@ -5,9 +5,7 @@ Moto makes a new client with fixed keys for every call; AWS acts as the machine'
 
 from __future__ import annotations
 
-import json
 import threading
-from functools import cache
 from typing import Any
 
 import boto3
@@ -59,7 +57,6 @@ def install() -> None:
     replace_everywhere(package, "TMP_THREADS", _Forgetful())
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES.update(SERVICE_ERROR_NAMES)
     StateTaskService._get_boto_service_name = _boto_service_name
-    state_task_service_aws_sdk.StateTaskServiceAwsSdk._normalise_parameters = _write_blobs
 
 
 def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
@@ -91,25 +88,6 @@ def boto_client_for(region: str, service: str, state_credentials: Any = None) ->
         in_process.connect(client, application())
         _clients[key] = (session, client)
         return client
-
-
-def _write_blobs(self: Any, parameters: dict[str, Any], *_unused: Any) -> None:
-    """Turn each parameter that is bytes for the API into JSON text, whatever its type.
-
-    On AWS `aws-sdk:s3:putObject` writes the object `{"a": 1}` as that text, the string `text` as `"text"`,
-    with the quotes. Moto hands both to boto3 as they are: the first is refused, the second has no quotes.
-    """
-    action = self.resource.api_action
-    for name in _blob_names(self._get_boto_service_name(), action[0].upper() + action[1:]) & set(parameters):
-        parameters[name] = json.dumps(parameters[name], separators=(",", ":"), ensure_ascii=False).encode()
-
-
-@cache
-def _blob_names(service: str, operation: str) -> frozenset[str]:
-    """Return the names of the operation's parameters that are bytes."""
-    shape = get_session().get_service_model(service).operation_model(operation).input_shape
-    members = shape.members.items() if shape else ()
-    return frozenset(name for name, member in members if member.type_name == "blob")
 
 
 def _boto_service_name(self: StateTaskService, boto_service_name: str | None = None) -> str:

@@ -7,12 +7,16 @@ an object becomes its JSON. Moto hands both on as they are.
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 from botocore.model import OperationModel, Shape
 from botocore.session import get_session
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import (
     StateTaskService,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
 )
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.utils import camel_to_snake_case
@@ -22,6 +26,7 @@ def install() -> None:
     """Make all service integrations translate."""
     StateTaskService._normalise_parameters = _normalise_parameters
     StateTaskService._normalise_response = _normalise_response
+    StateTaskServiceAwsSdk._normalise_parameters = _normalise_sdk_parameters
 
 
 def _normalise_parameters(
@@ -33,6 +38,26 @@ def _normalise_parameters(
         translated = to_request(parameters, model.input_shape)
         parameters.clear()
         parameters.update(translated)
+
+
+def _normalise_sdk_parameters(
+    self: StateTaskServiceAwsSdk, parameters: Any, boto_service_name: str | None = None,
+    service_action_name: str | None = None,
+) -> None:  # fmt: skip
+    """Write what is bytes for the API as JSON text, whatever it is, and translate the rest.
+
+    On AWS `aws-sdk:s3:putObject` writes the object `{"a": 1}` as that text, the string `text` as `"text"`,
+    with the quotes.
+    """
+    model = _operation(self, boto_service_name, service_action_name)
+    if model is not None and model.input_shape is not None and isinstance(parameters, dict):
+        members = model.input_shape.members.items()
+        blobs = {camel_to_snake_case(name) for name, member in members if member.type_name == "blob"}
+        for name in parameters:
+            if camel_to_snake_case(name) in blobs:
+                text = json.dumps(parameters[name], separators=(",", ":"), ensure_ascii=False)
+                parameters[name] = text.encode()
+    _normalise_parameters(self, parameters, boto_service_name, service_action_name)
 
 
 def _normalise_response(

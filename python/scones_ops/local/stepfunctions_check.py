@@ -55,8 +55,14 @@ def _check_machine(machine: dict[str, Any], where: str) -> Iterator[Problem]:
     if start is None:
         yield Problem("SCHEMA_VALIDATION_FAILED", "The field 'StartAt' is required", f"{where}/StartAt")
         return
-    if start not in states:
+    if not isinstance(start, str) or start not in states:
         yield Problem("MISSING_TRANSITION_TARGET", f"Missing 'StartAt' target: {start}", f"{where}/StartAt")
+        return
+    malformed = [
+        problem for name, state in states.items() for problem in _check_shape(state, f"{where}/States/{name}")
+    ]
+    if malformed:
+        yield from malformed
         return
     for name, state in states.items():
         yield from _check_state(name, state, states, f"{where}/States/{name}")
@@ -68,7 +74,8 @@ def _check_machine(machine: dict[str, Any], where: str) -> Iterator[Problem]:
             )
 
 
-def _check_state(name: str, state: Any, states: dict[str, Any], where: str) -> Iterator[Problem]:
+def _check_shape(state: Any, where: str) -> Iterator[Problem]:
+    """Yield a problem for each field whose value is of a kind that the other checks could not read."""
     if not isinstance(state, dict) or state.get("Type") not in STATE_TYPES:
         yield Problem(
             "SCHEMA_VALIDATION_FAILED",
@@ -76,6 +83,33 @@ def _check_state(name: str, state: Any, states: dict[str, Any], where: str) -> I
             f"{where}/Type",
         )
         return
+    for field, value in state.items():
+        if field in ("Next", "Default", "Resource") and not isinstance(value, str):
+            yield Problem("SCHEMA_VALIDATION_FAILED", "Expected value of type String", f"{where}/{field}")
+        if field in ("ItemProcessor", "Iterator") and not isinstance(value, dict):
+            yield Problem("SCHEMA_VALIDATION_FAILED", "Expected value of type Object", f"{where}/{field}")
+        if field in ("Catch", "Retry", "Choices", "Branches"):
+            yield from _check_objects(value, f"{where}/{field}")
+
+
+def _check_objects(value: Any, where: str) -> Iterator[Problem]:
+    if not isinstance(value, list):
+        yield Problem("SCHEMA_VALIDATION_FAILED", "Expected value of type Array", where)
+        return
+    for index, rule in enumerate(value):
+        if not isinstance(rule, dict):
+            yield Problem("SCHEMA_VALIDATION_FAILED", "Expected value of type Object", f"{where}[{index}]")
+            continue
+        if not isinstance(rule.get("Next", ""), str):
+            yield Problem(
+                "SCHEMA_VALIDATION_FAILED", "Expected value of type String", f"{where}[{index}]/Next"
+            )
+        if not isinstance(rule.get("ErrorEquals", []), list):
+            message = "Expected value of type Array"
+            yield Problem("SCHEMA_VALIDATION_FAILED", message, f"{where}[{index}]/ErrorEquals")
+
+
+def _check_state(name: str, state: dict[str, Any], states: dict[str, Any], where: str) -> Iterator[Problem]:
     if len(name) > 80:
         yield Problem("SCHEMA_VALIDATION_FAILED", "The name of a state has at most 80 characters", where)
     kind = state["Type"]
@@ -173,6 +207,5 @@ def _reachable(start: str, states: dict[str, Any]) -> set[str]:
         if name in reached or name not in states:
             continue
         reached.add(name)
-        if isinstance(states[name], dict):
-            waiting += [target for _, target in _targets(states[name])]
+        waiting += [target for _, target in _targets(states[name])]
     return reached

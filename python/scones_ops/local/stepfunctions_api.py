@@ -226,6 +226,11 @@ def _list_executions_response(original: Any) -> Any:
     def list_executions(self: StepFunctionResponse) -> ActionResult:
         run_arn = self._get_param("mapRunArn")
         if not run_arn:
+            arn = self._get_param("stateMachineArn")
+            if self.stepfunction_backend.describe_state_machine(arn).type == "EXPRESS":
+                raise StateMachineTypeNotSupported(
+                    "This operation is not supported by this type of state machine"
+                )
             return original(self)
         if run_arn not in RUNS:
             raise ResourceNotFound(f"Resource not found: '{run_arn}'")

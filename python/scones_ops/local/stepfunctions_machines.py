@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.stepfunctions.exceptions import ValidationException
-from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.models import StateMachine, StateMachineInstance
 from moto.stepfunctions.parser.api import InvalidDefinition, StateMachineAlreadyExists
 from moto.stepfunctions.parser.asl.parse.asl_parser import ASLParserException
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -57,10 +57,8 @@ def _check_machines(backend: type[StepFunctionsParserBackend]) -> None:
     def create_state_machine(self: StepFunctionsParserBackend, name: str, **given: Any) -> StateMachine:
         _refuse_role(self.account_id, given["roleArn"])
         known = next((machine for machine in self.state_machines if machine.name == name), None)
-        if known is not None and (known.definition, known.type) != (
-            given["definition"],
-            given.get("sm_type") or "STANDARD",
-        ):
+        told = {field: value for field, value in given.items() if field in _TOLD}
+        if known is not None and _identity(known) != _identity(StateMachineInstance("", name, **told)):
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{known.arn}'")
         return create(self, name=name, **given)
 
@@ -78,6 +76,14 @@ def _check_machines(backend: type[StepFunctionsParserBackend]) -> None:
     backend.create_state_machine = create_state_machine
     backend.update_state_machine = update_state_machine
     backend.delete_state_machine = delete_state_machine
+
+
+_TOLD = ("definition", "roleArn", "sm_type", "loggingConfiguration", "tracingConfiguration")
+
+
+def _identity(machine: StateMachineInstance) -> tuple[Any, ...]:
+    """Return what must be the same for a machine to be created twice: role and tags need not be."""
+    return machine.definition, machine.type, machine.loggingConfiguration, machine.tracingConfiguration
 
 
 class _RoleRefused(ValidationException):  # type: ignore[misc]

@@ -133,6 +133,29 @@ def test_services_are_called_and_their_errors_named_as_by_aws(aws: LocalAws) -> 
     assert aws.run(single(put), {"key": "a"})["error"] == "S3.NoSuchBucketException"
 
 
+def test_parameters_of_the_sdk_are_translated_into_the_api_s_names_and_kinds(aws: LocalAws) -> None:
+    url, _ = aws.queue()
+    machine = aws.machine(single({"Type": "Pass"}))
+    states = {
+        "A": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage",
+            "Parameters": {"QueueUrl": url, "MessageBody": {"a": 1}},
+            "Next": "B",
+        },
+        "B": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::aws-sdk:sfn:describeStateMachine",
+            "Parameters": {"StateMachineArn": machine},
+            "End": True,
+        },
+    }
+    done = aws.run({"StartAt": "A", "States": states})
+    assert done["status"] == "SUCCEEDED", (done["error"], done["cause"])
+    assert json.loads(done["output"])["StateMachineArn"] == machine
+    assert [json.loads(message["Body"]) for message in aws.messages(url)] == [{"a": 1}]
+
+
 def test_queue_topic_bus_and_other_machines_are_reached(aws: LocalAws) -> None:
     url, queue_arn = aws.queue()
     topic = aws.client("sns").create_topic(Name="alerts-test")["TopicArn"]
@@ -238,6 +261,16 @@ def test_what_aws_refuses_at_creation_is_refused(aws: LocalAws) -> None:
     del (changed := json.loads(other["definition"]))["States"]["A"]["End"]
     other["definition"] = json.dumps(changed)
     assert code_of(lambda: client.create_state_machine(**other)) == "StateMachineAlreadyExists"
+    same = {"name": name, "definition": json.dumps(good), "roleArn": aws.role("states")}
+    assert client.create_state_machine(**same)["stateMachineArn"] == arn
+    for differing in (
+        {"tracingConfiguration": {"enabled": True}},
+        {"loggingConfiguration": {"level": "ERROR", "includeExecutionData": True}},
+    ):
+        given = same | differing
+        assert (
+            code_of(lambda given=given: client.create_state_machine(**given)) == "StateMachineAlreadyExists"
+        )
 
 
 def test_a_definition_can_be_checked_without_being_created(aws: LocalAws) -> None:
@@ -248,6 +281,14 @@ def test_a_definition_can_be_checked_without_being_created(aws: LocalAws) -> Non
         definition=json.dumps(single({"Type": "Pass"}, StartAt="X"))
     )
     assert (bad["result"], bad["diagnostics"][0]["code"]) == ("FAIL", "MISSING_TRANSITION_TARGET")
+
+
+@pytest.mark.parametrize("bad", [{"Type": "Pass", "Catch": 3}, {"Type": "Choice", "Choices": [1]}])
+def test_a_malformed_definition_is_refused_as_such(aws: LocalAws, bad: dict[str, Any]) -> None:
+    definition = single(bad)
+    assert code_of(lambda: aws.machine(definition)) == "InvalidDefinition"
+    checked = aws.client("stepfunctions").validate_state_machine_definition(definition=json.dumps(definition))
+    assert (checked["result"], checked["diagnostics"][0]["code"]) == ("FAIL", "SCHEMA_VALIDATION_FAILED")
 
 
 def test_a_stopped_execution_is_aborted_at_once(aws: LocalAws) -> None:
@@ -275,6 +316,7 @@ def test_an_express_machine_answers_at_once_and_a_standard_one_is_refused(aws: L
     express = aws.machine(single({"Type": "Pass"}), type="EXPRESS")
     done = client.start_sync_execution(stateMachineArn=express, input='{"a": 1}')
     assert (done["status"], json.loads(done["output"])) == ("SUCCEEDED", {"a": 1})
+    assert code_of(lambda: client.list_executions(stateMachineArn=express)) == "StateMachineTypeNotSupported"
     standard = aws.machine(single({"Type": "Pass"}))
     assert (
         code_of(lambda: client.start_sync_execution(stateMachineArn=standard))

@@ -150,7 +150,10 @@ def _eval_child(self: Any, env: Any, job: Job) -> None:
     finally:
         run.ended(child)
     job.job_output = child.output
-    if run.is_over_tolerance():
+    if run.record.stop_date is not None:
+        # The execution was stopped: no further item begins, and the state ends.
+        job.job_output = RuntimeError("the Map run has ended")
+    elif run.is_over_tolerance():
         job.job_output = FailureEventException(_tolerance_exceeded(env))
 
 

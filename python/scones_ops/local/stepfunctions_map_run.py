@@ -105,9 +105,9 @@ class MapRun:
         child = Child(index, name, arn, self.machine_arn, item)
         with self._lock:
             self.children[index] = child
-        for counter in self._counters():
-            counter.pending.offset(-1)
-            counter.running.count()
+            for counter in self._counters():
+                counter.pending.offset(-1)
+                counter.running.count()
         return child
 
     def ended(self, child: Child) -> None:
@@ -138,11 +138,11 @@ class MapRun:
             self._waiting = []
             for child in self.children.values():
                 child.end("ABORTED")
-        for counter in self._counters():
-            left = counter.pending.get()
-            if left > 0:
-                counter.pending.offset(-left)
-                counter.aborted.count(left)
+            for counter in self._counters():
+                left = counter.pending.get()
+                if left > 0:
+                    counter.pending.offset(-left)
+                    counter.aborted.count(left)
 
     def _counters(self) -> tuple[Any, Any]:
         return self.record.item_counter, self.record.execution_counter

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
-from local_aws_parts import LocalAws
+from local_aws_parts import LocalAws, wait_for
 
 
 def machine(bucket: str, **more: Any) -> dict[str, Any]:
@@ -131,6 +132,24 @@ def test_what_never_began_is_written_as_pending_and_no_item_is_lost(aws: LocalAw
     assert len(pending) >= 25 and pending == sorted(pending)
     assert sorted(pending + begun) == sorted(["in/0-bad", *(f"in/{n:03d}" for n in range(30))])
     assert {entry["Status"] for entry in entries["FAILED"]} <= {"FAILED", "ABORTED"}
+
+
+def test_a_stopped_execution_aborts_its_run(aws: LocalAws) -> None:
+    bucket, client = aws.bucket(), aws.client("stepfunctions")
+    fill(aws, bucket, good=5, bad=0)
+    definition = machine(bucket, MaxConcurrency=1)
+    wait = {"Type": "Wait", "Seconds": 1, "End": True}
+    definition["States"]["Each"]["ItemProcessor"] |= {"StartAt": "W", "States": {"W": wait}}
+    arn = client.start_execution(stateMachineArn=aws.machine(definition), input='{"prefix": "in/"}')
+    (run,) = wait_for(lambda: client.list_map_runs(executionArn=arn["executionArn"])["mapRuns"])
+    (child,) = wait_for(lambda: client.list_executions(mapRunArn=run["mapRunArn"])["executions"])
+    client.stop_execution(executionArn=arn["executionArn"])
+    described = client.describe_map_run(mapRunArn=run["mapRunArn"])
+    assert described["status"] == "ABORTED" and described["itemCounts"]["pending"] == 0
+    time.sleep(2.5)
+    (same,) = client.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+    assert (same["executionArn"], same["status"]) == (child["executionArn"], "ABORTED")
+    assert client.describe_map_run(mapRunArn=run["mapRunArn"])["status"] == "ABORTED"
 
 
 def test_more_failures_than_tolerated_fail_the_run(aws: LocalAws) -> None:

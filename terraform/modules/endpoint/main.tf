@@ -17,6 +17,8 @@ locals {
   log_group_name = "/aws/sagemaker/Endpoints/${var.endpoint_name}"
   log_group_arn  = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:${local.log_group_name}"
 
+  container = var.model == null ? null : sha256(jsonencode([var.model.image_uri, var.environment, var.role_name]))
+
   # ACCOUNT.dkr.ecr.REGION.SUFFIX/REPOSITORY:TAG, checked by the variable's validation.
   image = var.model == null ? null : regex(
     "^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[a-z.]+/(?P<repository>[a-z0-9._/-]+)[:@]", var.model.image_uri
@@ -135,12 +137,29 @@ resource "aws_iam_role_policy" "this" {
 
 # ---------------------------------------------------------------- model
 
+# The image, environment and role with which an artifact was first served.
+resource "terraform_data" "first_container" {
+  for_each = var.model == null ? {} : { (var.model.name) = var.model }
+
+  input = local.container
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 # Keyed by the name, which holds the artifact's digest: another artifact is another model, and the old one goes only
-# when nothing refers to it any more.
+# when nothing refers to it any more. The same artifact in another container is another model too, which SageMaker
+# does not let have the name of the one before it, and that one serves until the endpoint has moved on: the
+# configuration is created before it is destroyed, and Terraform asks the same of all it depends on.
 resource "aws_sagemaker_model" "this" {
   for_each = var.model == null ? {} : { (var.model.name) = var.model }
 
-  name               = each.key
+  name = (
+    terraform_data.first_container[each.key].input == local.container
+    ? each.key
+    : "${each.key}-${substr(local.container, 0, 8)}"
+  )
   execution_role_arn = aws_iam_role.this.arn
 
   primary_container {

@@ -138,6 +138,62 @@ run "is_another_model_when_the_artifact_is" {
   }
 }
 
+run "keeps_that_models_name_to_begin_with" {
+  state_key = "container"
+
+  assert {
+    condition     = output.model_name == "shop-0123456789ab"
+    error_message = "An artifact in its first container is named by its digest alone."
+  }
+}
+
+run "is_another_model_of_another_name_when_the_same_artifact_gets_another_image" {
+  state_key = "container"
+
+  variables {
+    model = {
+      name      = "shop-0123456789ab"
+      data_url  = "s3://shop-pictures/training/job-1/output/model.tar.gz"
+      image_uri = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.7.0-cpu-py312"
+      sha256    = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+  }
+
+  assert {
+    condition = (
+      can(regex("^shop-0123456789ab-[0-9a-f]{8}$", output.model_name))
+      && one(aws_sagemaker_endpoint_configuration.this[0].production_variants).model_name == output.model_name
+      && endswith(aws_sagemaker_model.this["shop-0123456789ab"].primary_container[0].image, ":2.7.0-cpu-py312")
+    )
+    error_message = "SageMaker refuses a second model of one name: another image must give another, and the configuration name it."
+  }
+}
+
+run "is_another_model_of_another_name_when_the_environment_changes" {
+  state_key = "container"
+
+  variables {
+    environment = { SAGEMAKER_PROGRAM = "serve.py" }
+  }
+
+  assert {
+    condition = (
+      can(regex("^shop-0123456789ab-[0-9a-f]{8}$", output.model_name))
+      && output.model_name != run.is_another_model_of_another_name_when_the_same_artifact_gets_another_image.model_name
+    )
+    error_message = "Another environment is another container."
+  }
+}
+
+run "has_its_first_name_again_in_its_first_container" {
+  state_key = "container"
+
+  assert {
+    condition     = output.model_name == "shop-0123456789ab"
+    error_message = "The name is free again, and belongs to the artifact in its first container."
+  }
+}
+
 run "may_read_the_artifact_and_write_captured_requests_only" {
   assert {
     condition = {

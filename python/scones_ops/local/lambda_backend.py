@@ -18,7 +18,7 @@ from moto.awslambda.responses import LambdaResponse
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.core.base_backend import BackendDict
 
-from scones_ops.local import roles
+from scones_ops.local import lambda_dead_letters, roles
 from scones_ops.local.context import CONTEXT
 from scones_ops.local.lambda_checks import check_code, check_configuration, check_create
 from scones_ops.local.lambda_logs import tail, write_events
@@ -84,6 +84,9 @@ def install(home: Path) -> None:
     COUNTERS["functions"] = _count_functions
     COUNTERS["lambda workers"] = _pools.count
     LambdaResponse.invoke = _invoke_response
+    lambda_dead_letters.install()
+    for name in ("put_function_event_invoke_config", "update_function_event_invoke_config"):
+        setattr(LambdaBackend, name, _no_event_invoke_config)
     create, configure, recode = (
         LambdaBackend.create_function,
         LambdaBackend.update_function_configuration,
@@ -177,7 +180,7 @@ def _invoke_response(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
     kind = self.headers.get("X-Amz-Invocation-Type", "RequestResponse")
     payload = _event_text(self.body, MAX_EVENT_BYTES if kind == "Event" else MAX_REQUEST_BYTES)
     account, region = self.current_account, self.region
-    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": str(function.version)}
+    headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": _version_of(function)}
     if kind == "DryRun":
         return 204, headers | {"status": "204"}, b""
     if kind == "Event":
@@ -192,6 +195,10 @@ def _invoke_response(self: LambdaResponse) -> tuple[int, dict[str, str], bytes]:
     if self.headers.get("X-Amz-Log-Type") == "Tail":
         headers["X-Amz-Log-Result"] = tail(outcome.events)
     return 200, headers, outcome.payload
+
+
+def _no_event_invoke_config(*_request: Any) -> None:
+    raise NotImplementedError("retries and destinations of asynchronous invocations cannot be set")
 
 
 def _event_text(body: str | bytes | None, limit: int) -> bytes:
@@ -209,10 +216,14 @@ def _event_text(body: str | bytes | None, limit: int) -> bytes:
 
 
 def _run_asynchronously(account: str, region: str, arn: str, payload: bytes, attempt: int) -> None:
+    code, message = 200, ""
     try:
-        failed = run_function(account, region, arn, payload).function_error
-    except TooManyRequests:
-        failed = "Throttled"
+        outcome = run_function(account, region, arn, payload)
+        failed = outcome.function_error
+        if failed:
+            message = str(json.loads(outcome.payload).get("errorMessage", ""))
+    except TooManyRequests as error:
+        failed, code, message = "Throttled", error.code, str(error)
     except LambdaClientError as error:
         log.warning("asynchronous invocation of %s dropped: %s", arn, error)
         return
@@ -222,6 +233,8 @@ def _run_asynchronously(account: str, region: str, arn: str, payload: bytes, att
         _later(RETRY_SECONDS[attempt], _run_asynchronously, account, region, arn, payload, attempt + 1)
     else:
         log.warning("asynchronous invocation of %s failed %d times and is given up", arn, attempt + 1)
+        function = lambda_simple_backends[account][region].get_function(arn)
+        lambda_dead_letters.send_dead_letter(function, payload, code, message)
 
 
 def _later(seconds: float, action: Any, *arguments: Any) -> None:
@@ -235,7 +248,7 @@ def _spec(function: LambdaFunction) -> FunctionSpec:
         account=function.account_id,
         region=function.region,
         name=function.function_name,
-        version=str(function.version) if str(function.version) != "1" else "$LATEST",
+        version=_version_of(function),
         arn=function.function_arn,
         handler=function.handler or "",
         runtime=function.run_time or "",
@@ -247,6 +260,11 @@ def _spec(function: LambdaFunction) -> FunctionSpec:
         environment=tuple(sorted(function.environment_vars.items())),
         code=function.code_bytes,
     )
+
+
+def _version_of(function: LambdaFunction) -> str:
+    """Return the published version, whose number ends its ARN, else "$LATEST", which moto numbers too."""
+    return str(function.version) if function.function_arn.count(":") == 7 else "$LATEST"
 
 
 def _count_functions() -> int:

@@ -6,10 +6,11 @@ Messages: https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from botocore.session import get_session
-from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.exceptions import InvalidParameterValueException, ValidationException
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 
 from scones_ops.local import roles
@@ -56,11 +57,14 @@ def check_create(backend: LambdaBackend, spec: dict[str, Any]) -> None:
                 f"{name} is a mandatory parameter for functions created with deployment packages."
             )
     check_configuration(backend.account_id, spec)
+    _check_text("FunctionName", spec["FunctionName"])
 
 
 def check_configuration(account: str, spec: dict[str, Any]) -> None:
     """Raise what AWS raises for settings that no function can have; only what `spec` names is looked at."""
     _check_runtime(spec.get("Runtime"))
+    if spec.get("Handler"):
+        _check_text("Handler", spec["Handler"])
     if spec.get("Layers"):
         raise InvalidParameterValueException("The local AWS runs functions without layers only.")
     for name, low, high in (("Timeout", 1, 900), ("MemorySize", 128, 10240)):
@@ -82,6 +86,18 @@ def check_code(function: LambdaFunction) -> None:
     refusal = check_zip(function.code_bytes)
     if refusal:
         raise InvalidParameterValueException(refusal)
+
+
+def _check_text(name: str, value: str) -> None:
+    """Raise what AWS raises for a text that breaks the length or pattern of AWS's own API model."""
+    rules = _create_shape().members[name].metadata
+    where = name[0].lower() + name[1:]
+    if len(value) > rules["max"]:
+        broken = f"Member must have length less than or equal to {rules['max']}"
+        raise ValidationException(value, where, broken)
+    if not re.fullmatch(rules["pattern"], value):
+        broken = f"Member must satisfy regular expression pattern: {rules['pattern']}"
+        raise ValidationException(value, where, broken)
 
 
 def _check_runtime(runtime: str | None) -> None:
@@ -116,4 +132,9 @@ def _check_environment(variables: dict[str, str]) -> None:
 @functools.cache
 def _known_runtimes() -> tuple[str, ...]:
     """Return the runtimes of AWS's own API model."""
-    return tuple(get_session().get_service_model("lambda").shape_for("Runtime").enum)
+    return tuple(_create_shape().members["Runtime"].enum)
+
+
+@functools.cache
+def _create_shape() -> Any:
+    return get_session().get_service_model("lambda").operation_model("CreateFunction").input_shape

@@ -166,6 +166,7 @@ def test_an_event_can_be_left_or_only_tried(aws: LocalAws) -> None:
     [
         ({"Runtime": "python9.9"}, "InvalidParameterValueException"),
         ({"Runtime": "nodejs22.x"}, "InvalidParameterValueException"),
+        ({"Handler": "a handler"}, "ValidationException"),
         ({"Code": {"ZipFile": b"no zip"}}, "InvalidParameterValueException"),
         ({"Role": "arn:aws:iam::123456789012:role/missing"}, "InvalidParameterValueException"),
         ({"Timeout": 901}, "InvalidParameterValueException"),
@@ -194,6 +195,40 @@ def test_a_runtime_that_this_machine_does_not_have_is_refused_by_name(aws: Local
         refusal(lambda: client.update_function_configuration(FunctionName=arn, Runtime=runtime))
         == "InvalidParameterValueException"
     )
+
+
+@pytest.mark.parametrize("name", ["with space", "a" * 141, "ä"])
+def test_a_name_that_aws_does_not_take_is_refused(aws: LocalAws, name: str) -> None:
+    assert refusal(lambda: aws.function(ECHO, FunctionName=name)) == "ValidationException"
+
+
+def test_a_published_version_knows_its_number_and_the_latest_is_none(aws: LocalAws) -> None:
+    source = (
+        "def handler(event, context):\n    return [context.function_version, context.invoked_function_arn]\n"
+    )
+    arn, client = aws.function(source), aws.client("lambda")
+    version = client.publish_version(FunctionName=arn)["Version"]
+    assert version == "1"
+    assert aws.invoke(arn, {})[1][0] == "$LATEST"
+    assert aws.invoke(arn, {}, Qualifier="1")[1] == ["1", f"{arn}:1"]
+    answers = (client.invoke(FunctionName=arn, **more) for more in ({}, {"Qualifier": "1"}))
+    assert [answer["ExecutedVersion"] for answer in answers] == ["$LATEST", "1"]
+
+
+def test_a_dead_letter_queue_is_kept_and_told(aws: LocalAws) -> None:
+    _, queue = aws.queue()
+    arn, client = aws.function(ECHO, DeadLetterConfig={"TargetArn": queue}), aws.client("lambda")
+    assert client.get_function_configuration(FunctionName=arn)["DeadLetterConfig"] == {"TargetArn": queue}
+    client.update_function_configuration(FunctionName=arn, DeadLetterConfig={"TargetArn": ""})
+    assert "DeadLetterConfig" not in client.get_function_configuration(FunctionName=arn)
+
+
+def test_settings_of_asynchronous_invocations_are_not_taken_and_dropped(aws: LocalAws) -> None:
+    arn, client = aws.function(ECHO), aws.client("lambda")
+    given = {"FunctionName": arn, "MaximumRetryAttempts": 0}
+    for call in (client.put_function_event_invoke_config, client.update_function_event_invoke_config):
+        with pytest.raises(ClientError, match="does not implement"):
+            call(**given)
 
 
 def test_a_role_of_another_service_and_a_name_in_use_are_refused(aws: LocalAws) -> None:

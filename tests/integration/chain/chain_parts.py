@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,21 @@ class Stack:
         done = self.scones(*arguments, **more)
         assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def interrupt(self, *arguments: str, at: str) -> tuple[int, str]:
+        """Start a command, press Ctrl-C when it says `at`; return its exit status and all it said."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scones_ops", *arguments], env=self.env, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=hear_ctrl_c,
+        )  # fmt: skip
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if at in line:
+                os.killpg(process.pid, signal.SIGINT)
+        return process.wait(), "".join(said)
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -102,6 +118,11 @@ class Stack:
 
         wait_for(look, 20, f"a message about {holding}")
         return found
+
+
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to programs in the background, which the tests may be: it has Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(good: Callable[[], bool], seconds: float, what: str) -> None:

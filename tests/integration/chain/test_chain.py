@@ -19,6 +19,14 @@ pytestmark = pytest.mark.slow
 TEST_PICTURES = 2 * PER_CLASS["test"]
 
 
+def test_ctrl_c_during_training_stops_the_job_and_hands_nothing_over(empty_stack: Stack) -> None:
+    status, said = empty_stack.interrupt("train", at="linear head")
+    assert status == 130, said
+    assert "Traceback" not in said
+    assert [job["TrainingJobStatus"] for job in empty_stack.training_jobs()] == ["Stopped"]
+    assert not empty_stack.settings.handoff_file.exists()
+
+
 def test_a_second_plan_is_empty(stack: Stack) -> None:
     assert stack.scones("plan").returncode == 0
 

@@ -286,7 +286,7 @@ def test_a_job_stopped_right_after_its_creation_ends_stopped(aws: LocalAws) -> N
         aws.client("sagemaker").stop_training_job(TrainingJobName=name)
         job = ended(aws, name)
         assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped", job.get("FailureReason")
-    assert health(aws)["training jobs"] == 0
+    wait_until(lambda: health(aws)["training jobs"] == 0, 5, "no ended job is kept")
 
 
 def test_of_simultaneous_requests_with_one_name_one_is_taken(aws: LocalAws) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters: the event that a function failed on for good, sent to its queue or topic as the function's role.
+"""Dead letters: the event that a function failed on for good, sent to its queue or topic as its role.
 
 What AWS does: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq
 """

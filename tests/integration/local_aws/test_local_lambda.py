@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,19 +110,33 @@ def test_a_worker_stays_warm_until_code_or_settings_change(aws: LocalAws) -> Non
     assert aws.invoke(arn, {})[1][1:] == ["new", 2]
 
 
-def test_several_events_run_at_once_and_reserved_concurrency_bounds_them(aws: LocalAws) -> None:
-    arn = aws.function("import time\ndef handler(event, context):\n    time.sleep(0.5)\n", Timeout=10)
+def test_several_events_run_at_once_and_reserved_concurrency_bounds_them(
+    aws: LocalAws, tmp_path: Path
+) -> None:
+    # Each says that it has begun, and ends when as many as said have.
+    source = (
+        "import pathlib, time, uuid\n"
+        "def handler(event, context):\n"
+        "    folder = pathlib.Path(event['folder'])\n"
+        "    (folder / uuid.uuid4().hex).touch()\n"
+        "    while len(list(folder.iterdir())) < event['count']: time.sleep(0.02)\n"
+    )
+    arn = aws.function(source, Timeout=60)
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    together.mkdir()
+    alone.mkdir()
     with ThreadPoolExecutor(4) as pool:
-        started = time.monotonic()
-        assert {error for error, _ in pool.map(lambda _: aws.invoke(arn, {}), range(4))} == {None}
-        assert time.monotonic() - started < 1.9
+        event = {"folder": str(together), "count": 4}
+        assert {error for error, _ in pool.map(lambda _: aws.invoke(arn, event), range(4))} == {None}
     aws.client("lambda").put_function_concurrency(FunctionName=arn, ReservedConcurrentExecutions=1)
-    busy = threading.Thread(target=aws.invoke, args=(arn, {}))
+    event = {"folder": str(alone), "count": 2}
+    busy = threading.Thread(target=aws.invoke, args=(arn, event))
     busy.start()
-    time.sleep(0.2)
-    assert refusal(lambda: aws.invoke(arn, {})) == "TooManyRequestsException"
+    wait_for(lambda: list(alone.iterdir()), what="the first event")
+    assert refusal(lambda: aws.invoke(arn, event)) == "TooManyRequestsException"
+    (alone / "enough").touch()
     busy.join()
-    assert aws.invoke(arn, {})[0] is None
+    assert aws.invoke(arn, event)[0] is None
 
 
 def test_logs_are_in_cloudwatch_in_aws_s_format(aws: LocalAws) -> None:

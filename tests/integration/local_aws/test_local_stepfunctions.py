@@ -65,10 +65,10 @@ def test_a_broken_function_fails_by_aws_s_names(aws: LocalAws, body: str, error:
 
 
 def test_a_task_that_overruns_its_state_times_out(aws: LocalAws) -> None:
-    function = aws.function("import time\ndef handler(event, context):\n    time.sleep(5)\n", Timeout=10)
+    function = aws.function("import time\ndef handler(event, context):\n    time.sleep(60)\n", Timeout=90)
     started = time.monotonic()
     assert aws.run(single(invoke(function, TimeoutSeconds=1)))["error"] == "States.Timeout"
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
 
 
 def test_retries_wait_no_longer_than_said_and_start_anew_in_a_state_entered_again(aws: LocalAws) -> None:
@@ -87,7 +87,7 @@ def test_retries_wait_no_longer_than_said_and_start_anew_in_a_state_entered_agai
         "ErrorEquals": ["Flaky"],
         "IntervalSeconds": 1,
         "MaxAttempts": 2,
-        "BackoffRate": 9,
+        "BackoffRate": 100,
         "MaxDelaySeconds": 2,
         "JitterStrategy": "FULL",
     }
@@ -100,7 +100,7 @@ def test_retries_wait_no_longer_than_said_and_start_anew_in_a_state_entered_agai
     started = time.monotonic()
     done = aws.run({"StartAt": "A", "States": states})
     assert (done["status"], json.loads(done["output"])) == ("SUCCEEDED", {"tries": 6})
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 45
 
 
 def test_states_act_as_the_machine_s_role(aws: LocalAws) -> None:

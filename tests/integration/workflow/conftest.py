@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,17 +22,13 @@ from scones_ops.settings import LOCAL_CREDENTIALS, Settings, load_settings
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    port = _free_port()
     home: Path = tmp_path_factory.mktemp("local-aws")
     saved = dict(os.environ)
     os.environ.update(LOCAL_CREDENTIALS, AWS_DEFAULT_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         os.environ.pop(name, None)
-    command = [sys.executable, "-m", "scones_ops.local.server", "--port", str(port), "--home", str(home)]
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
+    port, server = _start(home)
     try:
-        _await_port(port, server)
         yield build(f"http://127.0.0.1:{port}")
     finally:
         server.terminate()
@@ -39,25 +37,43 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         os.environ.update(saved)
 
 
-def _free_port() -> int:
-    """Return a free port below those that the system hands out: a client that waits on one of its own port
-    numbers may end up connected to itself."""
+def _start(home: Path) -> tuple[int, subprocess.Popen[bytes]]:
+    """Return (port, process) of a new local AWS that answers.
+
+    The ports are below those that the system hands out: a client that waits on one of its own port numbers
+    may end up connected to itself. Another test run may look at the same ones, so that a free port is ours
+    only once our own process answers on it.
+    """
     for port in range(4640, 4700):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise RuntimeError("no free port from 4640 to 4699")
+        if _answering_pid(port) != 0:
+            continue
+        command = [sys.executable, "-m", "scones_ops.local.server", "--port", str(port), "--home", str(home)]
+        with (home / "server.log").open("w") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log)
+        end = time.monotonic() + 60
+        while server.poll() is None and time.monotonic() < end:
+            if _answering_pid(port) == server.pid:
+                return port, server
+            time.sleep(0.1)
+        if server.poll() is None:
+            server.kill()
+        # It ends at once where the port has been taken meanwhile.
+        server.wait(30)
+    raise RuntimeError(
+        f"no local AWS came up on a port from 4640 to 4699: {(home / 'server.log').read_text()}"
+    )
 
 
-def _await_port(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if server.poll() is not None:
-            raise RuntimeError(f"the local AWS ended with {server.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise RuntimeError("the local AWS does not answer")
+def _answering_pid(port: int) -> int | None:
+    """Return the pid of the local AWS on `port`, 0 if nothing listens there, None if something else does."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return 0
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_scones/health", timeout=5) as answer:
+            return int(json.load(answer)["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_a_stale_pid_file_is_no_server(settings: Settings) -> None:
 def test_a_server_that_is_slow_to_answer_is_waited_for(settings: Settings) -> None:
     started = control.up(settings)
     os.kill(started.pid, signal.SIGSTOP)
-    wake = threading.Timer(7, os.kill, (started.pid, signal.SIGCONT))  # status waits 5 s for an answer
+    wake = threading.Timer(12, os.kill, (started.pid, signal.SIGCONT))  # each look waits 5 s
     wake.start()
     try:
         assert control.ensure_up(settings).pid == started.pid

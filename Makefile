@@ -29,11 +29,8 @@ test-fast: $(READY) ## The tests that finish in seconds (free)
 
 setup: $(READY) ## Install everything into .venv; again when the pins change (free)
 
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "installing into $(VENV) (a few minutes the first time)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,report,dev]'
+$(READY): pyproject.toml constraints.txt scripts/setup
+	@scripts/setup $(PYTHON) $(VENV)
 	@touch $@
 
 doctor: $(READY) ## Check Python, Terraform, provider, port and disk, and say how to mend each (free)
